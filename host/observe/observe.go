@@ -1,0 +1,169 @@
+package observe
+
+import (
+	"context"
+	"time"
+)
+
+// Observer is a set of callbacks about a host as a whole; any may be nil.
+type Observer struct {
+	// ModuleLoaded is called once per loaded module, before the module takes actions. What happens to the module from then on goes to the
+	// hooks it returns; nil means that this observer does not care about the module.
+	ModuleLoaded func(Module) *ModuleHooks
+	// Deployed is called when a deploy has ended: activated, unchanged or refused.
+	Deployed func(Deployed)
+	// Compiled is called when a module was metered and compiled, found compiled in a cache, or could not be compiled.
+	Compiled func(Compiled)
+}
+
+// Module describes a loaded module.
+type Module struct {
+	Tenant, Name string
+	// Actions are the action types of the manifest; Sent.Action and SendStart.Action are indices into it.
+	Actions []string
+	// EffectKinds are the kinds of effects that the manifest declares.
+	EffectKinds []string
+	// Stats reads the gauges of the module. It is safe from any goroutine and cheap enough for every scrape; nil when there are none.
+	Stats func() ModuleStats
+}
+
+// ModuleStats are a module's gauges at one moment, each summed over its shards.
+type ModuleStats struct {
+	Shards, Stores, Residents int
+	// GuestMemoryBytes is the linear memory of all live instances; QueueDepth the actions waiting for a shard's lock.
+	GuestMemoryBytes, QueueDepth int64
+	// WatermarkLag is the number of accepted actions that are not known durable.
+	WatermarkLag              uint64
+	Subscribers               int
+	Halted                    int
+	ParkedLeaves, DeadLetters int
+}
+
+// ModuleHooks are the callbacks about one loaded module; any may be nil.
+type ModuleHooks struct {
+	// SendStarted is called before a send waits for anything. The send goes on with the context it returns, which may carry a span.
+	SendStarted func(ctx context.Context, e *SendStart) context.Context
+	// Sent is called once for every finished send, accepted or refused, with the context that SendStarted returned.
+	Sent func(ctx context.Context, e *Sent)
+	// Committed is called when a batch of records became durable, or failed to.
+	Committed func(e *Committed)
+	// Rebuilt is called when a store's state was rebuilt from base and tail.
+	Rebuilt func(e *Rebuilt)
+	// Trapped is called when an instance trapped and was poisoned.
+	Trapped func(e *Trapped)
+	// Halted is called when a store halted, and when it resumed.
+	Halted func(e *Halted)
+	// Gap is called when a subscriber missed actions.
+	Gap func(e *Gap)
+	// Swapped is called when one shard flipped to another revision.
+	Swapped func(e *Swapped)
+	// Log is called for each line that a guest logged.
+	Log func(e *GuestLog)
+	// Unloaded is called last, when the module has been taken out of service.
+	Unloaded func()
+}
+
+// SendStart is the beginning of a send.
+type SendStart struct {
+	Key string
+	// Action is the index of the action's type in Module.Actions, -1 when the module does not know it.
+	Action     int
+	ActionType string
+	Start      time.Time
+}
+
+// Sent is a finished send.
+type Sent struct {
+	Key string
+	// Action is the index of the action's type in Module.Actions, -1 when the module does not know it.
+	Action     int
+	ActionType string
+	// Seq is the number of the accepted action in its store, 0 when it was refused.
+	Seq      uint64
+	Revision string
+	// Code is empty for an accepted action, else the refusal's code, such as "rejected".
+	Code string
+	// Err is the refusal, nil for an accepted action.
+	Err   error
+	Start time.Time
+	// LockWait, Reduce and Commit are the parts of Total: waiting for the shard, the guest's reduce, waiting for the journal. A part that
+	// the send did not reach is 0.
+	LockWait, Reduce, Commit, Total time.Duration
+	// Fuel is what the reduce used.
+	Fuel          int64
+	CorrelationID string
+}
+
+// Committed is one batch of records that became durable, or failed to.
+type Committed struct {
+	Actions, Bytes int
+	// Latency is the time from the first record's entry into the queue to the batch's end.
+	Latency time.Duration
+	// Lag is the number of accepted actions that were not durable when the batch ended.
+	Lag uint64
+	Err error
+}
+
+// Rebuilt is a store's state made anew from its base and tail.
+type Rebuilt struct {
+	Key string
+	// Replayed is the number of actions of the tail that were reduced again.
+	Replayed int
+	Duration time.Duration
+	// Cause is why the slot had been dropped, such as "evicted", "trap", "refused".
+	Cause string
+}
+
+// Trapped is an instance that trapped.
+type Trapped struct {
+	Key string
+	// Cause is the kind of trap, such as "unreachable", "fuel", "depth"; Message the guest's own words.
+	Cause, Message string
+	Fuel           int64
+}
+
+// Halted is a store that stopped accepting actions, or does so again.
+type Halted struct {
+	Key, Code, Reason string
+	Resumed           bool
+}
+
+// Gap is a range of actions, both ends included, that a subscriber missed.
+type Gap struct {
+	Key      string
+	From, To uint64
+}
+
+// Swapped is one shard that flipped to another revision.
+type Swapped struct {
+	Shard    int
+	Revision string
+	// Pause is how long the shard's lock was held.
+	Pause time.Duration
+}
+
+// GuestLog is one line that a guest logged. Text is the guest's: any bytes at all.
+type GuestLog struct {
+	Key   string
+	Level int
+	Text  string
+}
+
+// Deployed is a deploy that has ended.
+type Deployed struct {
+	Tenant, Module, Revision, Digest string
+	// Outcome is "activated", "unchanged" or "refused".
+	Outcome  string
+	Err      error
+	Duration time.Duration
+}
+
+// Compiled is a module that was metered and compiled, or found compiled.
+type Compiled struct {
+	Digest string
+	// Bytes is the size of the module as given, MeteredBytes after metering.
+	Bytes, MeteredBytes int
+	Cached              bool
+	Duration            time.Duration
+	Err                 error
+}

@@ -1,0 +1,115 @@
+package observe
+
+import "context"
+
+// Tee returns one observer that tells all given ones, in the order given; nil ones are left out. It returns nil when none is left, and the
+// only one when there is only one. A field that none of them sets stays nil, here and in the hooks of each module.
+//
+// SendStarted threads the context through the observers in order, so a later one sees what an earlier one put there; each Sent gets the
+// context that the last one returned.
+func Tee(observers ...*Observer) *Observer {
+	var all *Observer
+	for _, o := range observers {
+		all = teeObservers(all, o)
+	}
+	return all
+}
+
+func teeObservers(a, b *Observer) *Observer {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return &Observer{
+		ModuleLoaded: teeLoaded(a.ModuleLoaded, b.ModuleLoaded),
+		Deployed:     tee(a.Deployed, b.Deployed),
+		Compiled:     tee(a.Compiled, b.Compiled),
+	}
+}
+
+func teeLoaded(a, b func(Module) *ModuleHooks) func(Module) *ModuleHooks {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func(m Module) *ModuleHooks {
+		first := a(m)
+		return teeHooks(first, b(m))
+	}
+}
+
+func teeHooks(a, b *ModuleHooks) *ModuleHooks {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return &ModuleHooks{
+		SendStarted: teeStarted(a.SendStarted, b.SendStarted),
+		Sent:        teeSent(a.Sent, b.Sent),
+		Committed:   tee(a.Committed, b.Committed),
+		Rebuilt:     tee(a.Rebuilt, b.Rebuilt),
+		Trapped:     tee(a.Trapped, b.Trapped),
+		Halted:      tee(a.Halted, b.Halted),
+		Gap:         tee(a.Gap, b.Gap),
+		Swapped:     tee(a.Swapped, b.Swapped),
+		Log:         tee(a.Log, b.Log),
+		Unloaded:    teeUnloaded(a.Unloaded, b.Unloaded),
+	}
+}
+
+func tee[E any](a, b func(E)) func(E) {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func(e E) {
+		a(e)
+		b(e)
+	}
+}
+
+func teeStarted(a, b func(context.Context, *SendStart) context.Context) func(context.Context, *SendStart) context.Context {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func(ctx context.Context, e *SendStart) context.Context {
+		return b(a(ctx, e), e)
+	}
+}
+
+func teeSent(a, b func(context.Context, *Sent)) func(context.Context, *Sent) {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func(ctx context.Context, e *Sent) {
+		a(ctx, e)
+		b(ctx, e)
+	}
+}
+
+func teeUnloaded(a, b func()) func() {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func() {
+		a()
+		b()
+	}
+}
