@@ -1,0 +1,192 @@
+// Package abi is the contract between host and guest, version 1.
+//
+// This text is normative: a guest can be written from it alone, in any language that compiles to WebAssembly. The package holds the
+// encoders and decoders of both sides; package pack has the msgpack that they use, package abitest checks a guest against the contract.
+// Everything here is a pure function of bytes, safe from any goroutine, and bounded by the size of its input. The words MUST and MAY
+// are meant as in RFC 2119.
+//
+// # What a guest is
+//
+// A guest is a WebAssembly module (core features 2.0, tail calls, extended constant expressions; no threads, exceptions or typed
+// references) with one memory, 32-bit. It holds one reducer: a pure function (state, action, env) -> (state', effects). The host
+// instantiates it any number of times; an instance serves one call at a time, and many stores.
+//
+// # Exports
+//
+//	memory                                     the memory that all pointers are into
+//	_initialize       ()                       optional: called once, before anything else
+//	cr1_buffer        (size i32) -> ptr i32    the input buffer: at least size bytes, 8-aligned, valid until the next cr1_buffer
+//	cr1_describe      () -> i64                the manifest
+//	cr1_configure     (len i32) -> i64         optional: the revision's config, at most once per instance, before the first reduce
+//	cr1_reduce        (len i32) -> i64         one action
+//	cr1_state         (slot i32, ticket i64) -> i64   the encoded state of a slot
+//	cr1_evict         (slot i32, ticket i64)   forget a slot
+//	cr1_migrate       (len i32) -> i64         optional: a state of an older schema, in a newer one
+//	cr1_migrate_down  (len i32) -> i64         optional: a state of a newer schema, in an older one
+//	cr1_idle          (budget i64)             optional: housekeeping
+//	cr1_query                                  reserved: MUST NOT be exported
+//
+// The prefix is the major version; a module may export more than one. A start section is refused: what has to run first runs in
+// _initialize. Calls take an input frame of len bytes that the host wrote to the start of the input buffer. An i64 result is
+// ptr<<32 | len of an output frame; ptr MUST be 8-aligned.
+//
+// Ownership: input is written by the host between calls and belongs to the guest from call to return. Output belongs to the host until
+// its next call into the instance; it may alias the input. The guest MUST NOT keep pointers into the input buffer across calls.
+//
+// # Imports
+//
+//	crhost.log  (level i32, ptr i32, len i32)   a line of UTF-8 text; level 0 debug, 1 info, 2 warn, 3 error
+//
+// and from wasi_snapshot_preview1: args_get, args_sizes_get, environ_get, environ_sizes_get (all empty), clock_time_get (realtime is the
+// frame's now; monotonic never goes back), clock_res_get, random_get (from the frame's seed; during _initialize, cr1_describe,
+// cr1_configure and cr1_idle from a constant), fd_write (1 and 2: the log), fd_fdstat_get, fd_fdstat_set_flags (no effect), fd_prestat_get,
+// fd_prestat_dir_name, fd_read, fd_filestat_get (EBADF), fd_close, fd_seek, poll_oneoff, sched_yield, proc_exit. Anything else is
+// refused at load, by name. An import never calls the guest. There are no files, sockets, environment, threads or real time.
+//
+// # Frames
+//
+// All header fields are little-endian; offsets and lengths are in bytes; a frame starts 8-aligned. Each frame starts with its version
+// and the length of its header, a multiple of 8: readers skip header fields beyond those they know, writers zero what is reserved.
+// Sections follow the header in the order of their lengths, without gaps.
+//
+// Reduce input (cr1_reduce), header_len 72:
+//
+//	 0        2        4    5    6        8            12           16
+//	+--------+--------+----+----+--------+------------+------------+
+//	| frame  | header | mo | 0  | action | flags      | slot       |
+//	| version| len    | de |    | u16    | u32 (0)    | u32        |
+//	+--------+--------+----+----+--------+------------+------------+
+//	 16                         24                         32
+//	+--------------------------+--------------------------+
+//	| residency ticket u64     | seq u64                  |
+//	+--------------------------+--------------------------+
+//	 32                         40                                   56
+//	+--------------------------+------------------------------------+
+//	| now i64, unix ns         | seed, 16 bytes                     |
+//	+--------------------------+------------------------------------+
+//	 56           60           64           68           72
+//	+------------+------------+------------+------------+-------+--------+------+
+//	| state len  | action len | meta len   | reserved 0 | state | action | meta |
+//	+------------+------------+------------+------------+-------+--------+------+
+//
+// action (at 6) is the index of the action's type in the manifest: the host has parsed it, and an unknown type never reaches the guest.
+// The action section is a msgpack map, its type included. flags is 0: a guest MUST trap on flags or a mode that it does not know.
+//
+// Bytes input (cr1_configure, cr1_migrate, cr1_migrate_down), header_len 16:
+//
+//	 0        2        4            8            12           16
+//	+--------+--------+------------+------------+------------+------+
+//	| frame  | header | body len   | from u32   | to u32     | body |
+//	| version| len    | u32        |            |            |      |
+//	+--------+--------+------------+------------+------------+------+
+//
+// For cr1_configure body is the config, one msgpack value, and from and to are 0. For the migrations body is a state of schema from,
+// and the answer's body is that state in schema to; steps in between are the guest's business.
+//
+// Output (every i64 result), header_len 32:
+//
+//	 0        2        4    5    6        8                         16
+//	+--------+--------+----+----+--------+-------------------------+
+//	| frame  | header | st | fl | 0      | state size hint u64     |
+//	| version| len    | us | gs |        |                         |
+//	+--------+--------+----+----+--------+-------------------------+
+//	 16           20           24           28           32
+//	+------------+------------+------------+------------+------+------+------+
+//	| body len   | code len   | text len   | reserved 0 | body | code | text |
+//	+------------+------------+------------+------------+------+------+------+
+//
+//	call              body on OK                    other statuses
+//	cr1_describe      the manifest                  none
+//	cr1_configure     empty                         REJECTED: the config cannot be used; the deploy is refused
+//	cr1_reduce        effects, or empty for none    REJECTED, BAD_ACTION, BAD_STATE, NO_SUCH_SLOT
+//	cr1_state         the state, one msgpack value  NO_SUCH_SLOT
+//	cr1_migrate*      the state, one msgpack value  BAD_STATE, REJECTED
+//
+//	status  0 OK, 1 REJECTED, 2 BAD_ACTION, 3 BAD_STATE, 4 NO_SUCH_SLOT
+//	flags   1 STATE_CHANGED: a hint for caches only; OK without it means that the state's bytes are as before
+//	        2 CLEAN: not OK, and the slot holds exactly what it held before the call (for FRESH and STATE: what the call brought)
+//
+// A rejection carries a code, [a-z0-9_.]{1,64}, and may carry a text; BAD_ACTION and BAD_STATE may carry a text. State size hint is about how
+// long the encoded state would be, 0 = unknown. An output outside memory, over a limit, with an unknown status or flag, or longer than its sections
+// poisons the instance: so does every trap. The action is then refused, and the instance is never called again.
+//
+// # Modes, slots and tickets
+//
+//	0 FRESH     no state exists: start from the initial state, whatever the slot held
+//	1 STATE     the state section replaces what the slot held
+//	2 RESIDENT  the slot must hold a state under this ticket; if it does not, answer NO_SUCH_SLOT and change nothing
+//
+// After FRESH or STATE the slot holds the state under the ticket of the frame, also when the action was rejected. A ticket is any 64-bit
+// number; it changes whenever the host assigns the slot. The host numbers slots from 0, densely, and below the manifest's slots when
+// that is not 0; evicting a slot that holds nothing, or another ticket, changes nothing. NO_SUCH_SLOT in answer to FRESH or STATE is an error of the guest.
+//
+// After REJECTED, BAD_ACTION or BAD_STATE without CLEAN the host takes the slot's state for lost: it evicts the slot or replaces it.
+//
+// Residency is an optimisation that a simple guest ignores. With residency "none" it is always given FRESH or STATE and keeps only the state that it reduced last, until the next
+// cr1_reduce; the host fetches it with cr1_state, slot and ticket as in that reduce, before any other call. cr1_evict may then do nothing.
+//
+// Nothing in a frame tells a guest whether the action is live, replayed or tried out, and the guest MUST NOT depend on it: the answer is a
+// function of (revision, state bytes, action, meta, seq, now, seed). The residency law: going on resident and going on from the encoded
+// state give the same bytes for ever. So map order, fields that are not encoded and process-wide variables must not reach a result.
+// A NaN is written as 0x7ff8000000000000.
+//
+// cr1_idle is called between actions, when guest memory has grown or every 1,000 calls, with a budget of fuel; a guest with a garbage
+// collector runs it there. It MUST NOT change any slot's bytes. Goroutines and other threads of control do not outlive a call.
+//
+// # Manifest
+//
+// A msgpack map; a host skips keys that it does not know.
+//
+//	abi         uint    minor version that the guest needs: 0
+//	name        str     [a-z0-9_.]{1,64}
+//	version     str     for people, at most 64 bytes
+//	schema      uint    number of the state's schema, 1 or more
+//	actions     array   of maps: type str, kind str ("command" or "internal"), doc str
+//	effects     array   of maps: kind str, targets array of str; a target may end in *
+//	residency   str     "none" (the default) or "slots"
+//	slots       uint    how many slots the guest has; 0 = as many as the host likes
+//	migrations  array   of maps: from uint, to uint, down bool
+//	limits      map     action_bytes, effects_bytes, state_bytes, memory_pages, fuel: uint, 0 = the default
+//
+// At most 1,000 actions, types unique. A command may be sent by anybody, an internal action comes only from effects.
+//
+// # Meta
+//
+// A msgpack array; missing elements are empty, further ones are skipped:
+//
+//	0 store address, tenant/module/key   1 correlation id   2 causation id   3 drive, uint   4 principal name
+//
+// # Effects
+//
+// A msgpack array of effects, each a map of these fields; a field that is absent is empty or zero, an unknown one is an error:
+//
+//	kind str, id str, target str, ok str, err str, retry str, key str, timeout int (ns), after int (ns), expect int, from uint,
+//	body any, events array of maps, children array of effects
+//
+//	none         nothing
+//	call         target (operation), body (arguments)
+//	delay        body (an action), after
+//	parallel     children
+//	sequential   children
+//	publish      target (topic), body (event), key
+//	append       target (event stream), events, expect
+//	load         target (event stream), from
+//	project      target (projection), body (event)
+//	dispatch     target (address), body (an action)
+//	cancel       id
+//
+// Every leaf may have id, ok, err (action types to feed back), timeout and retry (the name of a policy). At most 256 leaves, 16 deep.
+// An effect outside the manifest or its grants refuses the action.
+//
+// # Limits
+//
+//	                default    hard          default   hard
+//	module          64 MiB     64 MiB   action     64 KiB    4 MiB
+//	effects         256 KiB    4 MiB    state      16 MiB    256 MiB
+//	memory          64 MiB     1 GiB    meta       4 KiB     4 KiB
+//	config          64 KiB     64 KiB   error text 1 KiB     1 KiB
+//	fuel an action  250,000,000         5,000,000,000
+//
+// Fuel is counted in instructions, by code that the host adds to the module before it compiles it (package meter). The memory limit belongs to the revision
+// and is written into the module's memory maximum: results never depend on a host's setting.
+package abi

@@ -1,0 +1,271 @@
+package abi
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/crhost/crhost/abi/pack"
+)
+
+// Kind is the kind of an effect.
+type Kind string
+
+// The kinds of effects.
+const (
+	KindNone       Kind = "none"       // nothing
+	KindCall       Kind = "call"       // a named operation with arguments; it may feed back several actions over time
+	KindDelay      Kind = "delay"      // feed an action back later
+	KindParallel   Kind = "parallel"   // all children at once
+	KindSequential Kind = "sequential" // one child after the other
+	KindPublish    Kind = "publish"    // an event to a topic
+	KindAppend     Kind = "append"     // events to an event stream
+	KindLoad       Kind = "load"       // events from an event stream
+	KindProject    Kind = "project"    // one event to a projection
+	KindDispatch   Kind = "dispatch"   // an action to another store of the tenant
+	KindCancel     Kind = "cancel"     // cancel the effect with this id
+)
+
+// Kinds lists every kind, in the order of the table in the package doc.
+func Kinds() []Kind {
+	return []Kind{KindNone, KindCall, KindDelay, KindParallel, KindSequential, KindPublish, KindAppend, KindLoad, KindProject, KindDispatch, KindCancel}
+}
+
+// Leaf reports whether an effect of kind k does something itself.
+func (k Kind) Leaf() bool { return k != KindNone && k != KindParallel && k != KindSequential }
+
+// Effect is one node of an effect tree. Encoded it is a msgpack map of the fields that are not zero; which kinds take which is
+// listed in the package doc.
+type Effect struct {
+	Kind     Kind          // kind
+	ID       string        // id: names the leaf in its store, for cancel
+	Target   string        // target: operation, topic, event stream, projection or address
+	OK       string        // ok: action type fed back with the result
+	Err      string        // err: action type fed back with the final error
+	Retry    string        // retry: name of a policy
+	Timeout  time.Duration // timeout, ns: per attempt
+	After    time.Duration // after, ns: of a delay
+	Key      string        // key: of a publish, the order key
+	Expect   *int64        // expect: of an append, the version that the stream must have; absent = any
+	From     uint64        // from: of a load, the first version
+	Body     []byte        // body: any msgpack value: arguments, event, action
+	Events   [][]byte      // events: of an append, msgpack maps
+	Children []Effect      // children: of parallel and sequential
+}
+
+// Append appends the encoding of e.
+func (e *Effect) Append(b []byte) []byte {
+	n := 1 + count(e.ID != "") + count(e.Target != "") + count(e.OK != "") + count(e.Err != "") + count(e.Retry != "") +
+		count(e.Timeout != 0) + count(e.After != 0) + count(e.Key != "") + count(e.Expect != nil) + count(e.From != 0) +
+		count(e.Body != nil) + count(e.Events != nil) + count(e.Children != nil)
+	b = pack.AppendMapLen(b, n)
+	b = appendField(b, "kind", string(e.Kind))
+	for _, f := range [...]struct{ name, value string }{{"id", e.ID}, {"target", e.Target}, {"ok", e.OK}, {"err", e.Err}, {"retry", e.Retry}, {"key", e.Key}} {
+		if f.value != "" {
+			b = appendField(b, f.name, f.value)
+		}
+	}
+	if e.Timeout != 0 {
+		b = pack.AppendInt(pack.AppendString(b, "timeout"), int64(e.Timeout))
+	}
+	if e.After != 0 {
+		b = pack.AppendInt(pack.AppendString(b, "after"), int64(e.After))
+	}
+	if e.Expect != nil {
+		b = pack.AppendInt(pack.AppendString(b, "expect"), *e.Expect)
+	}
+	if e.From != 0 {
+		b = pack.AppendUint(pack.AppendString(b, "from"), e.From)
+	}
+	if e.Body != nil {
+		b = append(pack.AppendString(b, "body"), e.Body...)
+	}
+	if e.Events != nil {
+		b = pack.AppendArrayLen(pack.AppendString(b, "events"), len(e.Events))
+		for _, event := range e.Events {
+			b = append(b, event...)
+		}
+	}
+	if e.Children != nil {
+		b = AppendEffects(pack.AppendString(b, "children"), e.Children)
+	}
+	return b
+}
+
+// AppendEffects appends a list of effects as a msgpack array.
+func AppendEffects(b []byte, effects []Effect) []byte {
+	b = pack.AppendArrayLen(b, len(effects))
+	for i := range effects {
+		b = effects[i].Append(b)
+	}
+	return b
+}
+
+func count(present bool) int {
+	if present {
+		return 1
+	}
+	return 0
+}
+
+func appendField(b []byte, name, value string) []byte {
+	return pack.AppendString(pack.AppendString(b, name), value)
+}
+
+// EffectError says that bytes are not an effect list of this ABI.
+type EffectError struct {
+	Offset int    // in the effects section, bytes
+	What   string // what is wrong
+}
+
+func (e *EffectError) Error() string { return fmt.Sprintf("effects at byte %d: %s", e.Offset, e.What) }
+
+// DecodeEffects reads an effects section: nothing, or a msgpack array of effects. It checks the bounds on leaves and depth and that each
+// kind has the fields it needs; Body and Events alias b. Errors are *EffectError.
+func DecodeEffects(b []byte) ([]Effect, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	d := effectDecoder{Reader: pack.NewReader(b)}
+	effects := d.list(1)
+	d.End()
+	if err, ok := d.Err().(*pack.SyntaxError); ok {
+		return nil, &EffectError{Offset: err.Offset, What: err.What}
+	}
+	return effects, nil
+}
+
+type effectDecoder struct {
+	pack.Reader
+	leaves int
+}
+
+func (d *effectDecoder) list(depth int) []Effect {
+	n := d.ArrayLen()
+	if depth > MaxEffectDepth && n > 0 {
+		d.Fail(fmt.Sprintf("the tree is more than %d deep", MaxEffectDepth))
+	}
+	effects := make([]Effect, 0, min(n, MaxLeaves))
+	for i := 0; i < n && d.OK(); i++ {
+		if len(effects) == MaxLeaves {
+			d.Fail(fmt.Sprintf("more than %d effects in one list", MaxLeaves))
+			break
+		}
+		effects = append(effects, d.effect(depth))
+	}
+	return effects
+}
+
+func (d *effectDecoder) effect(depth int) Effect {
+	var e Effect
+	for i := d.MapLen(); i > 0 && d.OK(); i-- {
+		switch name := string(d.Str()); name {
+		case "kind":
+			e.Kind = Kind(d.Str())
+		case "id":
+			e.ID = d.text()
+		case "target":
+			e.Target = d.text()
+		case "ok":
+			e.OK = d.text()
+		case "err":
+			e.Err = d.text()
+		case "retry":
+			e.Retry = d.text()
+		case "key":
+			e.Key = d.text()
+		case "timeout":
+			e.Timeout = d.duration()
+		case "after":
+			e.After = d.duration()
+		case "expect":
+			v := d.Int()
+			e.Expect = &v
+		case "from":
+			e.From = d.Uint()
+		case "body":
+			e.Body = d.Raw()
+		case "events":
+			e.Events = d.events()
+		case "children":
+			e.Children = d.list(depth + 1)
+		default:
+			d.Fail(fmt.Sprintf("unknown field %q", clip(name, MaxNameBytes)))
+		}
+	}
+	if d.OK() {
+		d.check(&e)
+	}
+	return e
+}
+
+func (d *effectDecoder) text() string {
+	s := d.Str()
+	if len(s) > MaxMetaBytes {
+		d.Fail(fmt.Sprintf("a text of %d bytes, the limit is %d", len(s), MaxMetaBytes))
+	}
+	return string(s)
+}
+
+func (d *effectDecoder) duration() time.Duration {
+	v := d.Int()
+	if v < 0 {
+		d.Fail("a negative duration")
+	}
+	return time.Duration(v)
+}
+
+func (d *effectDecoder) events() [][]byte {
+	n := d.ArrayLen()
+	events := make([][]byte, 0, min(n, MaxLeaves))
+	for i := 0; i < n && d.OK(); i++ {
+		if d.Peek() != pack.Map {
+			d.Fail("an event is not a map")
+			break
+		}
+		events = append(events, d.Raw())
+	}
+	return events
+}
+
+// needs says which fields each kind cannot do without.
+var needs = map[Kind]struct{ target, body, children, events, id bool }{
+	KindNone:       {},
+	KindCall:       {target: true},
+	KindDelay:      {body: true},
+	KindParallel:   {children: true},
+	KindSequential: {children: true},
+	KindPublish:    {target: true, body: true},
+	KindAppend:     {target: true, events: true},
+	KindLoad:       {target: true},
+	KindProject:    {target: true, body: true},
+	KindDispatch:   {target: true, body: true},
+	KindCancel:     {id: true},
+}
+
+func (d *effectDecoder) check(e *Effect) {
+	need, known := needs[e.Kind]
+	missing := func(field string) { d.Fail(fmt.Sprintf("a %s without %s", e.Kind, field)) }
+	switch {
+	case e.Kind == "":
+		d.Fail("an effect without kind")
+	case !known:
+		d.Fail(fmt.Sprintf("unknown kind %q", clip(string(e.Kind), MaxNameBytes)))
+	case need.target && e.Target == "":
+		missing("target")
+	case need.body && e.Body == nil:
+		missing("body")
+	case need.children && e.Children == nil:
+		missing("children")
+	case !need.children && e.Children != nil:
+		d.Fail(fmt.Sprintf("a %s with children", e.Kind))
+	case need.events && len(e.Events) == 0:
+		missing("events")
+	case need.id && e.ID == "":
+		missing("id")
+	}
+	if e.Kind.Leaf() {
+		if d.leaves++; d.leaves > MaxLeaves {
+			d.Fail(fmt.Sprintf("more than %d leaves", MaxLeaves))
+		}
+	}
+}
