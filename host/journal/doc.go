@@ -1,0 +1,56 @@
+// Package journal says what must survive, and since when it does.
+//
+// It is three things, one on top of the other:
+//
+//	Record, Checkpoint, Store, ...   the schema: what is written, byte by byte
+//	Committer                        the fence: when a shard may answer
+//	Backend                          the seam: atomic batch, range scan, snapshot
+//
+// A technology (memory, Pebble) implements Backend and nothing else; the schema and the fence are written once, here.
+//
+// # What is kept
+//
+// Records lie in logs, one log for each life of a store, addressed by the life's [Incarnation] and a seq that starts at 1 and has no
+// gaps. Everything else is rows under ordered keys. Keys start with one letter:
+//
+//	c  life                          Checkpoint: the newest state written of a life
+//	m  tenant 00 module 00           Module: the active revision and the last number given
+//	r  tenant 00 module 00 number    Revision: digest, config, grants, manifest
+//	s  tenant 00 module 00 key       Store: the life of a key, halted or parked
+//	w  digest                        the bytes of a module, by SHA-256
+//	l  life seq                      kept for backends that store logs among their rows
+//	d e i k o p t                    kept for dead letters, events, ids, callers' keys, outbox, projections, timers
+//
+// Numbers in keys are big-endian, so that keys sort as they count. Tenant, module and key are text without control characters: a zero
+// byte ends them and sorts before everything they may hold. Values are little-endian, start with a format version and end with an
+// XXH64 of all bytes before it. A reader refuses versions it does not know ([ErrFormat]) and bytes that do not add up ([ErrCorrupt]);
+// it never guesses.
+//
+// # What it promises
+//
+//   - A batch is durable whole or not at all, and durable when [Backend.Apply] returns nil.
+//   - A position is durable, with all before it that have not failed, when [Committer.Watermark] has reached it. Nobody who waits is told so
+//     earlier, nor without it.
+//   - What a shard enqueued is committed in that order, and its owners hear of it in that order, before the watermark moves.
+//   - After a failed batch nothing enqueued later becomes durable until the shard has taken back its state and called
+//     [Committer.Recover]: what was computed on a lost record is lost with it.
+//
+// # When it fails
+//
+//	        Enqueue, Wait                 backend refuses a batch
+//	      +--------------+              +-------------------------+
+//	      |              v              |                         v
+//	      +---------- running ----------+                      failing   every position from the failed batch on: ErrBatchFailed
+//	                  |  ^                                      |
+//	                  |  +---------------- Recover -------------+
+//	                  |
+//	                  +-- any other error, or Close --> ended            pending positions: ErrOutcomeUnknown (ErrClosed), for good
+//
+// A batch that is refused ([ErrRefused]) is known not to be written; the shard rolls back and goes on. After any other error nobody knows what the
+// disk holds: pending callers are told exactly that, and the process is expected to end and read its journal again.
+//
+// # Concurrency
+//
+// A Backend and a Committer may be used by many goroutines. There is one Committer for each shard, so shards share nothing above the
+// backend. Committing needs no goroutine of its own: the first caller that has to wait commits for all that have enqueued.
+package journal
