@@ -57,6 +57,8 @@ type ModuleHooks struct {
 	Gap func(e *Gap)
 	// Swapped is called when one shard flipped to another revision.
 	Swapped func(e *Swapped)
+	// Performed is called when one attempt at a leaf of an effect has ended.
+	Performed func(e *Performed)
 	// Log is called for each line that a guest logged.
 	Log func(e *GuestLog)
 	// Unloaded is called last, when the module has been taken out of service.
@@ -140,6 +142,18 @@ type Swapped struct {
 	Revision string
 	// Pause is how long the shard's lock was held.
 	Pause time.Duration
+}
+
+// Performed is one attempt at a leaf that has ended.
+type Performed struct {
+	Key string
+	// Seq is the action that described the effect; Leaf the index of the leaf in its tree.
+	Seq  uint64
+	Leaf int
+	// Kind is the index of the effect's kind in Module.EffectKinds, -1 when the manifest does not name it.
+	Kind     int
+	Duration time.Duration
+	Err      error
 }
 
 // GuestLog is one line that a guest logged. Text is the guest's: any bytes at all.

@@ -58,6 +58,7 @@ func teeHooks(a, b *ModuleHooks) *ModuleHooks {
 		Halted:      tee(a.Halted, b.Halted),
 		Gap:         tee(a.Gap, b.Gap),
 		Swapped:     tee(a.Swapped, b.Swapped),
+		Performed:   tee(a.Performed, b.Performed),
 		Log:         tee(a.Log, b.Log),
 		Unloaded:    teeUnloaded(a.Unloaded, b.Unloaded),
 	}

@@ -1,0 +1,27 @@
+// Package prometheus turns what a host reports into Prometheus metrics.
+//
+// # Promise
+//
+// The seed's metrics keep their names: actions_total, effects_total, effect_failures_total, dlq_size, reducer_duration_seconds and
+// effect_duration_seconds, each behind Config.Prefix. The others are what operators need to find out why an action was slow or refused.
+// Every series of a module, of each action type and of each effect kind in its manifest, exists with value 0 from the moment the module is
+// loaded, so that rates and alerts work from the first event, and is gone after it is unloaded. (Codes and causes are not in a manifest:
+// their series begin with the first event.)
+//
+// # Labels
+//
+// Labels are bounded by what operators deploy: tenant, module, and an action type or effect kind of the module's manifest. Action types
+// that the manifest does not know are counted together under action="(unknown)". Codes and causes are the host's words; should more than
+// 64 of them turn up in a module, or one that is not [a-z0-9_.], they are counted under "(other)". No label holds a store's key.
+//
+// # Cost
+//
+// Labels are resolved when the module is loaded; a finished send touches two counters and three histograms through kept handles and
+// allocates nothing. Gauges are read from Module.Stats when somebody scrapes.
+// The three histograms are those whose values cannot be had otherwise: reducer_duration_seconds by action (the guest's share),
+// lock_wait_seconds (contention) and send_duration_seconds (what the caller sees). The journal's share is observed once per batch.
+//
+// # Concurrency and failure
+//
+// A Metrics is safe for concurrent use. Names already taken in the registry are an error of [New]; after that nothing fails.
+package prometheus

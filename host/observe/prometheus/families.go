@@ -1,0 +1,128 @@
+package prometheus
+
+import prom "github.com/prometheus/client_golang/prometheus"
+
+// Values of labels that no manifest and no code can hold, for their forms have no parentheses.
+const (
+	unknown = "(unknown)"
+	other   = "(other)"
+)
+
+// outcomes are those of observe.Deployed.
+var outcomes = []string{"activated", "unchanged", "refused"}
+
+var (
+	// durationBuckets reach from a fast guest's reduce to an effect's timeout.
+	durationBuckets = []float64{
+		100e-9, 250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
+		1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30,
+	}
+	// stageBuckets suit compiling and deploying, which take milliseconds to minutes.
+	stageBuckets = []float64{1e-3, 5e-3, 10e-3, 50e-3, 100e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120}
+	countBuckets = prom.ExponentialBuckets(1, 2, 14)
+)
+
+// families are the metrics that events feed; gauges are apart.
+type families struct {
+	prefix     string
+	collectors []prom.Collector
+	ofModules  []interface{ DeletePartialMatch(prom.Labels) int } // those with the labels tenant and module
+
+	actions, refusals, fuel *prom.CounterVec
+	reducerDuration         *prom.HistogramVec
+	sendDuration, lockWait  *prom.HistogramVec
+
+	effects, effectFailures *prom.CounterVec
+	effectDuration          *prom.HistogramVec
+
+	commitLatency, commitActions *prom.HistogramVec
+	commitBytes, commitFailures  *prom.CounterVec
+
+	rebuilds, replayed *prom.CounterVec
+	rebuildDuration    *prom.HistogramVec
+	traps, halts       *prom.CounterVec
+	resumes, logLines  *prom.CounterVec
+	gaps, gapActions   *prom.CounterVec
+	swapPause          *prom.HistogramVec
+
+	deploys         *prom.CounterVec
+	deployDuration  *prom.HistogramVec
+	compileDuration *prom.HistogramVec
+	compileFailures prom.Counter
+}
+
+func newFamilies(prefix string) families {
+	f := families{prefix: prefix}
+
+	f.actions = f.counter("actions_total", "Finished sends, by action type and whether the action was accepted or refused.", "action", "outcome")
+	f.refusals = f.counter("refusals_total", "Refused sends, by the refusal's code.", "code")
+	f.fuel = f.counter("fuel_total", "Fuel that reduces used.", "action")
+	f.reducerDuration = f.histogram("reducer_duration_seconds", "Time in the guest's reduce.", durationBuckets, "action")
+	f.sendDuration = f.histogram("send_duration_seconds", "Time from a send's start to its answer.", durationBuckets)
+	f.lockWait = f.histogram("lock_wait_seconds", "Time that a send waited for its shard.", durationBuckets)
+
+	f.effects = f.counter("effects_total", "Attempts at leaves of effects.", "kind")
+	f.effectFailures = f.counter("effect_failures_total", "Attempts at leaves of effects that failed.", "kind")
+	f.effectDuration = f.histogram("effect_duration_seconds", "Time of one attempt at a leaf.", durationBuckets, "kind")
+
+	f.commitLatency = f.histogram("commit_latency_seconds", "Time until a batch of records was durable.", durationBuckets)
+	f.commitActions = f.histogram("commit_batch_actions", "Actions in a batch of records.", countBuckets)
+	f.commitBytes = f.counter("commit_bytes_total", "Bytes of durable records.")
+	f.commitFailures = f.counter("commit_failures_total", "Batches that did not become durable.")
+
+	f.rebuilds = f.counter("rebuilds_total", "States rebuilt from base and tail, by cause.", "cause")
+	f.replayed = f.counter("rebuild_actions_total", "Actions reduced again in rebuilds.")
+	f.rebuildDuration = f.histogram("rebuild_duration_seconds", "Time of a rebuild.", durationBuckets)
+	f.traps = f.counter("traps_total", "Instances that trapped, by cause.", "cause")
+	f.halts = f.counter("halts_total", "Stores that halted, by code.", "code")
+	f.resumes = f.counter("resumes_total", "Halted stores that resumed.")
+	f.logLines = f.counter("guest_log_lines_total", "Lines that guests logged.")
+	f.gaps = f.counter("gaps_total", "Times that a subscriber missed actions.")
+	f.gapActions = f.counter("gap_actions_total", "Actions that subscribers missed.")
+	f.swapPause = f.histogram("swap_pause_seconds", "Time that a shard was locked to flip to another revision.", durationBuckets)
+
+	// Deploys carry no names: those of refused ones are anything a caller made up.
+	f.deploys = prom.NewCounterVec(prom.CounterOpts{Name: f.name("deploys_total"), Help: "Ended deploys, by outcome."}, []string{"outcome"})
+	f.deployDuration = prom.NewHistogramVec(prom.HistogramOpts{
+		Name: f.name("deploy_duration_seconds"), Help: "Time of a deploy.", Buckets: stageBuckets,
+	}, []string{"outcome"})
+	for _, outcome := range outcomes {
+		f.deploys.WithLabelValues(outcome)
+		f.deployDuration.WithLabelValues(outcome)
+	}
+	f.compileDuration = prom.NewHistogramVec(prom.HistogramOpts{
+		Name: f.name("compile_duration_seconds"), Help: "Time to meter and compile a module, or to load it compiled from the cache.", Buckets: stageBuckets,
+	}, []string{"cached"})
+	f.compileDuration.WithLabelValues("false")
+	f.compileDuration.WithLabelValues("true")
+	f.compileFailures = prom.NewCounter(prom.CounterOpts{Name: f.name("compile_failures_total"), Help: "Modules that did not compile."})
+	f.collectors = append(f.collectors, f.deploys, f.deployDuration, f.compileDuration, f.compileFailures)
+	return f
+}
+
+func (f *families) name(name string) string { return f.prefix + "_" + name }
+
+// counter adds a counter whose series belong to modules.
+func (f *families) counter(name, help string, labels ...string) *prom.CounterVec {
+	v := prom.NewCounterVec(prom.CounterOpts{Name: f.name(name), Help: help}, moduleLabels(labels))
+	f.collectors = append(f.collectors, v)
+	f.ofModules = append(f.ofModules, v)
+	return v
+}
+
+// histogram adds a histogram whose series belong to modules.
+func (f *families) histogram(name, help string, buckets []float64, labels ...string) *prom.HistogramVec {
+	v := prom.NewHistogramVec(prom.HistogramOpts{Name: f.name(name), Help: help, Buckets: buckets}, moduleLabels(labels))
+	f.collectors = append(f.collectors, v)
+	f.ofModules = append(f.ofModules, v)
+	return v
+}
+
+func moduleLabels(more []string) []string { return append([]string{"tenant", "module"}, more...) }
+
+// drop deletes every series of a module.
+func (f *families) drop(name moduleName) {
+	for _, family := range f.ofModules {
+		family.DeletePartialMatch(prom.Labels{"tenant": name.tenant, "module": name.module})
+	}
+}

@@ -1,0 +1,163 @@
+package prometheus
+
+import (
+	"context"
+
+	prom "github.com/prometheus/client_golang/prometheus"
+
+	"github.com/crhost/crhost/host/observe"
+)
+
+// module holds the handles of one loaded module.
+type module struct {
+	name  moduleName
+	stats func() observe.ModuleStats // nil when the module has no gauges
+
+	actions []action // by index in the manifest; one more for the types that it does not know
+	kinds   []kind   // likewise for effect kinds
+
+	sendDuration, lockWait       prom.Observer
+	commitLatency, commitActions prom.Observer
+	rebuildDuration, swapPause   prom.Observer
+	commitBytes, commitFailures  prom.Counter
+	replayed, resumes, logLines  prom.Counter
+	gaps, gapActions             prom.Counter
+
+	refusals, rebuilds, traps, halts *words
+}
+
+type action struct {
+	accepted, refused, fuel prom.Counter
+	reduce                  prom.Observer
+}
+
+type kind struct {
+	attempts, failures prom.Counter
+	duration           prom.Observer
+}
+
+func newModule(f *families, described observe.Module) *module {
+	tenant, name := described.Tenant, described.Name
+	m := &module{
+		name:  moduleName{tenant, name},
+		stats: described.Stats,
+
+		sendDuration:    f.sendDuration.WithLabelValues(tenant, name),
+		lockWait:        f.lockWait.WithLabelValues(tenant, name),
+		commitLatency:   f.commitLatency.WithLabelValues(tenant, name),
+		commitActions:   f.commitActions.WithLabelValues(tenant, name),
+		rebuildDuration: f.rebuildDuration.WithLabelValues(tenant, name),
+		swapPause:       f.swapPause.WithLabelValues(tenant, name),
+		commitBytes:     f.commitBytes.WithLabelValues(tenant, name),
+		commitFailures:  f.commitFailures.WithLabelValues(tenant, name),
+		replayed:        f.replayed.WithLabelValues(tenant, name),
+		resumes:         f.resumes.WithLabelValues(tenant, name),
+		logLines:        f.logLines.WithLabelValues(tenant, name),
+		gaps:            f.gaps.WithLabelValues(tenant, name),
+		gapActions:      f.gapActions.WithLabelValues(tenant, name),
+
+		refusals: newWords(f.refusals, tenant, name),
+		rebuilds: newWords(f.rebuilds, tenant, name),
+		traps:    newWords(f.traps, tenant, name),
+		halts:    newWords(f.halts, tenant, name),
+	}
+	for _, typ := range withUnknown(described.Actions) {
+		m.actions = append(m.actions, action{
+			accepted: f.actions.WithLabelValues(tenant, name, typ, "accepted"),
+			refused:  f.actions.WithLabelValues(tenant, name, typ, "refused"),
+			fuel:     f.fuel.WithLabelValues(tenant, name, typ),
+			reduce:   f.reducerDuration.WithLabelValues(tenant, name, typ),
+		})
+	}
+	for _, k := range withUnknown(described.EffectKinds) {
+		m.kinds = append(m.kinds, kind{
+			attempts: f.effects.WithLabelValues(tenant, name, k),
+			failures: f.effectFailures.WithLabelValues(tenant, name, k),
+			duration: f.effectDuration.WithLabelValues(tenant, name, k),
+		})
+	}
+	return m
+}
+
+// withUnknown returns the names of a manifest and one for all others, at the end.
+func withUnknown(names []string) []string {
+	return append(names[:len(names):len(names)], unknown)
+}
+
+// at returns the handles of index i, those of the unknown when i is not an index of the manifest.
+func at[T any](handles []T, i int) *T {
+	if uint(i) >= uint(len(handles)) {
+		i = len(handles) - 1
+	}
+	return &handles[i]
+}
+
+func (m *module) hooks(unloaded func()) *observe.ModuleHooks {
+	return &observe.ModuleHooks{
+		Sent:      m.sent,
+		Committed: m.committed,
+		Rebuilt:   m.rebuilt,
+		Trapped:   func(e *observe.Trapped) { m.traps.inc(e.Cause) },
+		Halted:    m.halted,
+		Gap:       m.gap,
+		Swapped:   func(e *observe.Swapped) { m.swapPause.Observe(e.Pause.Seconds()) },
+		Performed: m.performed,
+		Log:       func(*observe.GuestLog) { m.logLines.Inc() },
+		Unloaded:  unloaded,
+	}
+}
+
+func (m *module) sent(_ context.Context, e *observe.Sent) {
+	a := at(m.actions, e.Action)
+	if e.Code == "" {
+		a.accepted.Inc()
+	} else {
+		a.refused.Inc()
+		m.refusals.inc(e.Code)
+	}
+	m.sendDuration.Observe(e.Total.Seconds())
+	if e.Reduce == 0 {
+		return // Refused before it came to a reduce: its waiting would count in the quantiles of those that did.
+	}
+	m.lockWait.Observe(e.LockWait.Seconds())
+	a.reduce.Observe(e.Reduce.Seconds())
+	a.fuel.Add(float64(max(e.Fuel, 0)))
+}
+
+func (m *module) committed(e *observe.Committed) {
+	if e.Err != nil {
+		m.commitFailures.Inc()
+		return
+	}
+	m.commitLatency.Observe(e.Latency.Seconds())
+	m.commitActions.Observe(float64(e.Actions))
+	m.commitBytes.Add(float64(e.Bytes))
+}
+
+func (m *module) rebuilt(e *observe.Rebuilt) {
+	m.rebuilds.inc(e.Cause)
+	m.rebuildDuration.Observe(e.Duration.Seconds())
+	m.replayed.Add(float64(e.Replayed))
+}
+
+func (m *module) halted(e *observe.Halted) {
+	if e.Resumed {
+		m.resumes.Inc()
+		return
+	}
+	m.halts.inc(e.Code)
+}
+
+func (m *module) gap(e *observe.Gap) {
+	m.gaps.Inc()
+	m.gapActions.Add(float64(e.To - e.From + 1))
+}
+
+func (m *module) performed(e *observe.Performed) {
+	k := at(m.kinds, e.Kind)
+	k.attempts.Inc()
+	if e.Err != nil {
+		k.failures.Inc()
+	}
+	k.duration.Observe(e.Duration.Seconds())
+}

@@ -1,0 +1,129 @@
+package prometheus
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+
+	prom "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/crhost/crhost/host/observe"
+)
+
+// DefaultPrefix is the seed's.
+const DefaultPrefix = "composable_rust"
+
+// Config says where the metrics go. The zero value is usable.
+type Config struct {
+	// Registry takes the metrics. Defaults to a new one, which also holds the metrics of the Go runtime and of the process.
+	Registry *prom.Registry
+	// Prefix is put before each name, with an underscore between. Defaults to DefaultPrefix.
+	Prefix string
+}
+
+var prefixForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
+
+// Validate reports a prefix that no metric name may start with.
+func (c Config) Validate() error {
+	if c.Prefix != "" && !prefixForm.MatchString(c.Prefix) {
+		return fmt.Errorf("metrics prefix %q: want a letter, then letters, digits and underscores", c.Prefix)
+	}
+	return nil
+}
+
+// Metrics are the metrics of one host.
+type Metrics struct {
+	registry *prom.Registry
+	families families
+
+	mu    sync.Mutex // guards loads, and that series come and go with it
+	loads map[moduleName][]*module
+}
+
+type moduleName struct{ tenant, module string }
+
+// New registers the metrics of one host. It returns an error when the prefix is malformed, or when a name is already taken, as by another
+// host with the same registry and prefix.
+func New(c Config) (*Metrics, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	if c.Registry == nil {
+		c.Registry = prom.NewRegistry()
+		c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	m := &Metrics{registry: c.Registry, families: newFamilies(c.Prefix), loads: make(map[moduleName][]*module)}
+	for _, collector := range append(m.families.collectors, newGauges(c.Prefix, m.newest)) {
+		if err := c.Registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("register metrics under %s: %w", c.Prefix, err)
+		}
+	}
+	return m, nil
+}
+
+// Handler answers scrapes with everything in the registry.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Observer returns the observer that feeds the metrics.
+func (m *Metrics) Observer() *observe.Observer {
+	return &observe.Observer{ModuleLoaded: m.loaded, Deployed: m.deployed, Compiled: m.compiled}
+}
+
+func (m *Metrics) loaded(described observe.Module) *observe.ModuleHooks {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := moduleName{described.Tenant, described.Name}
+	loaded := newModule(&m.families, described)
+	m.loads[name] = append(m.loads[name], loaded)
+	return loaded.hooks(func() { m.unloaded(name, loaded) })
+}
+
+// unloaded forgets one load. A replaced module is loaded again before its older load ends, and both share their series, so these go
+// with the last load of the name.
+func (m *Metrics) unloaded(name moduleName, loaded *module) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loads[name] = slices.DeleteFunc(m.loads[name], func(other *module) bool { return other == loaded })
+	if len(m.loads[name]) == 0 {
+		delete(m.loads, name)
+		m.families.drop(name)
+	}
+}
+
+// newest returns the newest load of each module.
+func (m *Metrics) newest() []*module {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	modules := make([]*module, 0, len(m.loads))
+	for _, loads := range m.loads {
+		modules = append(modules, loads[len(loads)-1])
+	}
+	return modules
+}
+
+func (m *Metrics) deployed(e observe.Deployed) {
+	outcome := e.Outcome
+	if !slices.Contains(outcomes, outcome) {
+		outcome = other
+	}
+	m.families.deploys.WithLabelValues(outcome).Inc()
+	m.families.deployDuration.WithLabelValues(outcome).Observe(e.Duration.Seconds())
+}
+
+func (m *Metrics) compiled(e observe.Compiled) {
+	if e.Err != nil {
+		m.families.compileFailures.Inc()
+		return
+	}
+	m.families.compileDuration.WithLabelValues(strconv.FormatBool(e.Cached)).Observe(e.Duration.Seconds())
+}
