@@ -37,14 +37,14 @@
 //
 // # When it fails
 //
-//	        Enqueue, Wait                 backend refuses a batch
-//	      +--------------+              +-------------------------+
-//	      |              v              |                         v
-//	      +---------- running ----------+                      failing   every position from the failed batch on: ErrBatchFailed
-//	                  |  ^                                      |
-//	                  |  +---------------- Recover -------------+
-//	                  |
-//	                  +-- any other error, or Close --> ended            pending positions: ErrOutcomeUnknown (ErrClosed), for good
+//	  Enqueue, Wait                 backend refuses a batch
+//	+--------------+              +-------------------------+
+//	|              v              |                         v
+//	+---------- running ----------+                      failing   every position from the failed batch on: ErrBatchFailed
+//	            |  ^                                      |
+//	            |  +---------------- Recover -------------+
+//	            |
+//	            +-- any other error, or Close --> ended            pending positions: ErrOutcomeUnknown (ErrClosed), for good
 //
 // A batch that is refused ([ErrRefused]) is known not to be written; the shard rolls back and goes on. After any other error nobody knows what the
 // disk holds: pending callers are told exactly that, and the process is expected to end and read its journal again.

@@ -27,8 +27,8 @@ type Row struct {
 
 // Reader reads what batches wrote. All methods may be called from many goroutines; bytes they return are immutable and stay valid.
 //
-// On a [Backend] each answer holds whole batches only, but a scan may see batches that were applied while it ran. A [Snapshot] sees none. Readers on behalf of
-// callers outside the shard must cut what they read at the watermark themselves: a backend may show a batch before it is durable.
+// On a [Backend] a scan may or may not see what is applied while it runs; a [Snapshot] sees whole batches only. Readers on behalf of callers outside the
+// shard must cut what they read at the watermark: a backend may show a batch before it is durable.
 type Reader interface {
 	// Get returns the value of a row, or an error that is [ErrNotFound].
 	Get(key []byte) ([]byte, error)
