@@ -77,6 +77,8 @@ type SendStart struct {
 // Sent is a finished send.
 type Sent struct {
 	Key string
+	// Shard is the index of the shard that reduced the action. Observers may spread what they count by it, so that shards do not contend.
+	Shard int
 	// Action is the index of the action's type in Module.Actions, -1 when the module does not know it.
 	Action     int
 	ActionType string

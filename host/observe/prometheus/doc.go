@@ -16,9 +16,12 @@
 //
 // # Cost
 //
-// Labels are resolved when the module is loaded; a finished send touches two counters and three histograms through kept handles and
-// allocates nothing. Gauges are read from Module.Stats when somebody scrapes.
-// The three histograms are those whose values cannot be had otherwise: reducer_duration_seconds by action (the guest's share),
+// Labels are resolved when the module is loaded. A finished send adds to the cell of its action and shard and allocates nothing. Cells are
+// kept per shard and summed when somebody scrapes, because two shards that add to one cache line wait for each other: with the histograms
+// of client_golang, sends on two shards took 200 ns longer, and 65 ns on one. Everything rarer than a send is a plain metric of
+// client_golang. Gauges are read from Module.Stats when somebody scrapes.
+//
+// Three durations are kept per send, those that cannot be had otherwise: reducer_duration_seconds by action (the guest's share),
 // lock_wait_seconds (contention) and send_duration_seconds (what the caller sees). The journal's share is observed once per batch.
 //
 // # Concurrency and failure

@@ -1,6 +1,10 @@
 package prometheus
 
-import prom "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	prom "github.com/prometheus/client_golang/prometheus"
+)
 
 // Values of labels that no manifest and no code can hold, for their forms have no parentheses.
 const (
@@ -12,25 +16,27 @@ const (
 var outcomes = []string{"activated", "unchanged", "refused"}
 
 var (
-	// durationBuckets reach from a fast guest's reduce to an effect's timeout.
-	durationBuckets = []float64{
-		100e-9, 250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
-		1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30,
-	}
+	durationBuckets = seconds(durationBounds[:])
 	// stageBuckets suit compiling and deploying, which take milliseconds to minutes.
 	stageBuckets = []float64{1e-3, 5e-3, 10e-3, 50e-3, 100e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120}
 	countBuckets = prom.ExponentialBuckets(1, 2, 14)
 )
 
-// families are the metrics that events feed; gauges are apart.
+func seconds(bounds []time.Duration) []float64 {
+	buckets := make([]float64, len(bounds))
+	for i, bound := range bounds {
+		buckets[i] = float64(bound) / float64(time.Second)
+	}
+	return buckets
+}
+
+// families are the metrics of everything but sends and gauges.
 type families struct {
 	prefix     string
 	collectors []prom.Collector
 	ofModules  []interface{ DeletePartialMatch(prom.Labels) int } // those with the labels tenant and module
 
-	actions, refusals, fuel *prom.CounterVec
-	reducerDuration         *prom.HistogramVec
-	sendDuration, lockWait  *prom.HistogramVec
+	refusals *prom.CounterVec
 
 	effects, effectFailures *prom.CounterVec
 	effectDuration          *prom.HistogramVec
@@ -54,12 +60,7 @@ type families struct {
 func newFamilies(prefix string) families {
 	f := families{prefix: prefix}
 
-	f.actions = f.counter("actions_total", "Finished sends, by action type and whether the action was accepted or refused.", "action", "outcome")
 	f.refusals = f.counter("refusals_total", "Refused sends, by the refusal's code.", "code")
-	f.fuel = f.counter("fuel_total", "Fuel that reduces used.", "action")
-	f.reducerDuration = f.histogram("reducer_duration_seconds", "Time in the guest's reduce.", durationBuckets, "action")
-	f.sendDuration = f.histogram("send_duration_seconds", "Time from a send's start to its answer.", durationBuckets)
-	f.lockWait = f.histogram("lock_wait_seconds", "Time that a send waited for its shard.", durationBuckets)
 
 	f.effects = f.counter("effects_total", "Attempts at leaves of effects.", "kind")
 	f.effectFailures = f.counter("effect_failures_total", "Attempts at leaves of effects that failed.", "kind")

@@ -8,7 +8,7 @@ import (
 
 // gauges is a collector that asks each loaded module for its stats when somebody scrapes.
 type gauges struct {
-	modules func() []*module
+	modules func() []loadedModule
 	list    []gauge
 }
 
@@ -17,7 +17,7 @@ type gauge struct {
 	of   func(*observe.ModuleStats) float64
 }
 
-func newGauges(prefix string, modules func() []*module) *gauges {
+func newGauges(prefix string, modules func() []loadedModule) *gauges {
 	g := &gauges{modules: modules}
 	add := func(name, help string, of func(*observe.ModuleStats) float64) {
 		g.list = append(g.list, gauge{prom.NewDesc(prefix+"_"+name, help, moduleLabels(nil), nil), of})
@@ -50,7 +50,7 @@ func (g *gauges) Collect(out chan<- prom.Metric) {
 		}
 		stats := m.stats()
 		for _, gauge := range g.list {
-			out <- prom.MustNewConstMetric(gauge.desc, prom.GaugeValue, gauge.of(&stats), m.name.tenant, m.name.module)
+			out <- prom.MustNewConstMetric(gauge.desc, prom.GaugeValue, gauge.of(&stats), m.tenant, m.module)
 		}
 	}
 }

@@ -10,13 +10,11 @@ import (
 
 // module holds the handles of one loaded module.
 type module struct {
-	name  moduleName
 	stats func() observe.ModuleStats // nil when the module has no gauges
 
-	actions []action // by index in the manifest; one more for the types that it does not know
-	kinds   []kind   // likewise for effect kinds
+	actions []*actionSends // by index in the manifest; one more for the types that it does not know
+	kinds   []kind         // likewise for effect kinds
 
-	sendDuration, lockWait       prom.Observer
 	commitLatency, commitActions prom.Observer
 	rebuildDuration, swapPause   prom.Observer
 	commitBytes, commitFailures  prom.Counter
@@ -26,24 +24,16 @@ type module struct {
 	refusals, rebuilds, traps, halts *words
 }
 
-type action struct {
-	accepted, refused, fuel prom.Counter
-	reduce                  prom.Observer
-}
-
 type kind struct {
 	attempts, failures prom.Counter
 	duration           prom.Observer
 }
 
-func newModule(f *families, described observe.Module) *module {
+func newModule(f *families, shared *sends, described observe.Module) *module {
 	tenant, name := described.Tenant, described.Name
 	m := &module{
-		name:  moduleName{tenant, name},
 		stats: described.Stats,
 
-		sendDuration:    f.sendDuration.WithLabelValues(tenant, name),
-		lockWait:        f.lockWait.WithLabelValues(tenant, name),
 		commitLatency:   f.commitLatency.WithLabelValues(tenant, name),
 		commitActions:   f.commitActions.WithLabelValues(tenant, name),
 		rebuildDuration: f.rebuildDuration.WithLabelValues(tenant, name),
@@ -62,12 +52,7 @@ func newModule(f *families, described observe.Module) *module {
 		halts:    newWords(f.halts, tenant, name),
 	}
 	for _, typ := range withUnknown(described.Actions) {
-		m.actions = append(m.actions, action{
-			accepted: f.actions.WithLabelValues(tenant, name, typ, "accepted"),
-			refused:  f.actions.WithLabelValues(tenant, name, typ, "refused"),
-			fuel:     f.fuel.WithLabelValues(tenant, name, typ),
-			reduce:   f.reducerDuration.WithLabelValues(tenant, name, typ),
-		})
+		m.actions = append(m.actions, shared.action(typ))
 	}
 	for _, k := range withUnknown(described.EffectKinds) {
 		m.kinds = append(m.kinds, kind{
@@ -85,11 +70,11 @@ func withUnknown(names []string) []string {
 }
 
 // at returns the handles of index i, those of the unknown when i is not an index of the manifest.
-func at[T any](handles []T, i int) *T {
+func at[T any](handles []T, i int) T {
 	if uint(i) >= uint(len(handles)) {
 		i = len(handles) - 1
 	}
-	return &handles[i]
+	return handles[i]
 }
 
 func (m *module) hooks(unloaded func()) *observe.ModuleHooks {
@@ -108,20 +93,10 @@ func (m *module) hooks(unloaded func()) *observe.ModuleHooks {
 }
 
 func (m *module) sent(_ context.Context, e *observe.Sent) {
-	a := at(m.actions, e.Action)
-	if e.Code == "" {
-		a.accepted.Inc()
-	} else {
-		a.refused.Inc()
+	at(m.actions, e.Action).cell(e.Shard).add(e)
+	if e.Code != "" {
 		m.refusals.inc(e.Code)
 	}
-	m.sendDuration.Observe(e.Total.Seconds())
-	if e.Reduce == 0 {
-		return // Refused before it came to a reduce: its waiting would count in the quantiles of those that did.
-	}
-	m.lockWait.Observe(e.LockWait.Seconds())
-	a.reduce.Observe(e.Reduce.Seconds())
-	a.fuel.Add(float64(max(e.Fuel, 0)))
 }
 
 func (m *module) committed(e *observe.Committed) {

@@ -41,11 +41,24 @@ type Metrics struct {
 	registry *prom.Registry
 	families families
 
-	mu    sync.Mutex // guards loads, and that series come and go with it
-	loads map[moduleName][]*module
+	mu    sync.Mutex // guards loads and what it holds, and that series come and go with it
+	loads map[moduleName]*loads
 }
 
 type moduleName struct{ tenant, module string }
+
+// loads are the loads of one module that are not unloaded yet, the newest last; never empty. They share their series.
+type loads struct {
+	sends sends
+	live  []*module
+}
+
+// loadedModule is what a scrape needs of a module.
+type loadedModule struct {
+	moduleName
+	stats   func() observe.ModuleStats // the newest load's; nil when it has no gauges
+	actions []*actionSends
+}
 
 // New registers the metrics of one host. It returns an error when the prefix is malformed, or when a name is already taken, as by another
 // host with the same registry and prefix.
@@ -60,8 +73,8 @@ func New(c Config) (*Metrics, error) {
 		c.Registry = prom.NewRegistry()
 		c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
-	m := &Metrics{registry: c.Registry, families: newFamilies(c.Prefix), loads: make(map[moduleName][]*module)}
-	for _, collector := range append(m.families.collectors, newGauges(c.Prefix, m.newest)) {
+	m := &Metrics{registry: c.Registry, families: newFamilies(c.Prefix), loads: make(map[moduleName]*loads)}
+	for _, collector := range append(m.families.collectors, newSendCollector(c.Prefix, m.modules), newGauges(c.Prefix, m.modules)) {
 		if err := c.Registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics under %s: %w", c.Prefix, err)
 		}
@@ -83,30 +96,35 @@ func (m *Metrics) loaded(described observe.Module) *observe.ModuleHooks {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	name := moduleName{described.Tenant, described.Name}
-	loaded := newModule(&m.families, described)
-	m.loads[name] = append(m.loads[name], loaded)
+	l := m.loads[name]
+	if l == nil {
+		l = new(loads)
+		m.loads[name] = l
+	}
+	loaded := newModule(&m.families, &l.sends, described)
+	l.live = append(l.live, loaded)
 	return loaded.hooks(func() { m.unloaded(name, loaded) })
 }
 
-// unloaded forgets one load. A replaced module is loaded again before its older load ends, and both share their series, so these go
-// with the last load of the name.
+// unloaded forgets one load. A replaced module is loaded again before its older load ends, so the series go with the last load.
 func (m *Metrics) unloaded(name moduleName, loaded *module) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.loads[name] = slices.DeleteFunc(m.loads[name], func(other *module) bool { return other == loaded })
-	if len(m.loads[name]) == 0 {
+	l := m.loads[name]
+	l.live = slices.DeleteFunc(l.live, func(other *module) bool { return other == loaded })
+	if len(l.live) == 0 {
 		delete(m.loads, name)
 		m.families.drop(name)
 	}
 }
 
-// newest returns the newest load of each module.
-func (m *Metrics) newest() []*module {
+// modules returns the loaded modules.
+func (m *Metrics) modules() []loadedModule {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	modules := make([]*module, 0, len(m.loads))
-	for _, loads := range m.loads {
-		modules = append(modules, loads[len(loads)-1])
+	modules := make([]loadedModule, 0, len(m.loads))
+	for name, l := range m.loads {
+		modules = append(modules, loadedModule{name, l.live[len(l.live)-1].stats, slices.Clone(l.sends.actions)})
 	}
 	return modules
 }

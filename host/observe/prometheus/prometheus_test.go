@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,7 +60,11 @@ func golden(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got)
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(gotLines), len(wantLines)) {
+		require.Equal(t, wantLines[i], gotLines[i], "%s:%d", path, i+1)
+	}
+	require.Len(t, gotLines, len(wantLines))
 }
 
 func TestMetrics_existFromLoadOn(t *testing.T) {
@@ -74,7 +79,7 @@ func TestMetrics_afterEvents(t *testing.T) {
 
 	sent := func(e observe.Sent) { hooks.Sent(t.Context(), &e) }
 	sent(observe.Sent{Action: 0, Seq: 1, LockWait: 80, Reduce: 200, Commit: 120, Total: 420, Fuel: 1000})
-	sent(observe.Sent{Action: 0, Seq: 2, LockWait: 80, Reduce: 90, Commit: 120, Total: 420, Fuel: 500})
+	sent(observe.Sent{Action: 0, Shard: 1, Seq: 2, LockWait: 80, Reduce: 90, Commit: 120, Total: 420, Fuel: 500})
 	sent(observe.Sent{Action: 1, Code: "rejected", LockWait: 80, Reduce: time.Microsecond, Total: 2 * time.Microsecond, Fuel: 7})
 	sent(observe.Sent{Action: -1, Code: "unknown_action", Total: 50})
 	sent(observe.Sent{Action: 2, Code: "Not A Code\xff", Total: 50})
@@ -240,14 +245,20 @@ func BenchmarkSent(b *testing.B) {
 			hooks.Sent(context.Background(), &refused)
 		}
 	})
-	b.Run("parallel", func(b *testing.B) {
-		b.ReportAllocs()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				hooks.Sent(context.Background(), &accepted)
-			}
+	for _, spread := range []int32{0, 1} {
+		b.Run(fmt.Sprintf("parallel/spread=%d", spread), func(b *testing.B) {
+			b.ReportAllocs()
+			var goroutine atomic.Int32
+			b.RunParallel(func(pb *testing.PB) {
+				e := new(observe.Sent)
+				*e = accepted
+				e.Shard = int(goroutine.Add(1) * spread)
+				for pb.Next() {
+					hooks.Sent(context.Background(), e)
+				}
+			})
 		})
-	})
+	}
 }
 
 func ExampleNew() {
