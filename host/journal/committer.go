@@ -74,8 +74,9 @@ type Committer struct {
 
 	mu       sync.Mutex // guards what follows
 	last     Position   // last position given out
-	queued   *round     // steps up to last
-	spare    *round     // the round in the backend while leading, else empty
+	rounds   [2]round
+	queued   *round // steps up to last
+	spare    *round // the round in the backend while leading, else empty
 	leading  bool
 	orphans  Position // up to here, steps are committed even if nobody waits
 	waiting  queue
@@ -84,6 +85,8 @@ type Committer struct {
 	failing  *FailedError // from a failed batch to Recover
 	lost     []owed       // to be told by Recover
 	ended    error        // for good
+
+	_ [128]byte // so that two shards' committers do not share a cache line
 }
 
 // round is what goes to the backend together, and who is to be told.
@@ -105,7 +108,9 @@ func (r *round) reset() {
 
 // NewCommitter returns a committer for one shard. It costs no goroutine.
 func NewCommitter(backend Backend, config Config) *Committer {
-	return &Committer{backend: backend, config: config, queued: new(round), spare: new(round)}
+	c := &Committer{backend: backend, config: config}
+	c.queued, c.spare = &c.rounds[0], &c.rounds[1]
+	return c
 }
 
 // Enqueue gives a step its position and queues it. It never waits for the backend. A step that is enqueued while Err is not nil gets a position that

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -89,8 +90,9 @@ func (r *Record) Encode() []byte {
 // AppendTo appends the record's bytes to dst. Parts are shorter than 4 GiB.
 func (r *Record) AppendTo(dst []byte) []byte {
 	start := len(dst)
-	var h [recordHeader]byte
-	h[0], h[1], h[2] = recordVersion, byte(r.Kind), byte(r.Cause)
+	dst = slices.Grow(dst, r.Size())[:start+recordHeader]
+	h := dst[start:]
+	h[0], h[1], h[2], h[3] = recordVersion, byte(r.Kind), byte(r.Cause), 0
 	le := binary.LittleEndian
 	le.PutUint32(h[4:], r.Schema)
 	copy(h[8:], r.Life[:])
@@ -101,11 +103,11 @@ func (r *Record) AppendTo(dst []byte) []byte {
 	le.PutUint64(h[64:], r.Fuel)
 	le.PutUint64(h[72:], HashEffects(r.Effects))
 	le.PutUint16(h[80:], r.ActionIndex)
+	le.PutUint16(h[82:], 0)
 	le.PutUint32(h[84:], uint32(len(r.Action)))
 	le.PutUint32(h[88:], uint32(len(r.Meta)))
 	le.PutUint32(h[92:], uint32(len(r.Effects)))
 	le.PutUint32(h[96:], uint32(len(r.State)))
-	dst = append(dst, h[:]...)
 	dst = append(dst, r.Action...)
 	dst = append(dst, r.Meta...)
 	dst = append(dst, r.Effects...)

@@ -16,7 +16,10 @@ func record(life journal.Incarnation, seq uint64) *journal.Record {
 	}
 }
 
-type owner struct{ durable uint64 }
+type owner struct {
+	durable uint64
+	_       [120]byte
+}
 
 func (o *owner) Durable(seq uint64) { o.durable = seq }
 func (o *owner) Lost(uint64)        {}

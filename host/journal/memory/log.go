@@ -12,6 +12,7 @@ type log struct {
 	slots       [][]byte // a power of two
 	first, next uint64   // seqs kept: first <= seq < next
 	released    uint64   // records up to here are history
+	_           [16]byte // fills a cache line, not to share one with another shard's
 }
 
 func (l *log) slot(seq uint64) *[]byte { return &l.slots[seq&uint64(len(l.slots)-1)] }
