@@ -1,0 +1,97 @@
+package otel
+
+import (
+	"context"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/observe"
+)
+
+// Keys of attributes.
+const (
+	KeyTenant        = attribute.Key("crhost.tenant")
+	KeyModule        = attribute.Key("crhost.module")
+	KeyStoreKey      = attribute.Key("crhost.store.key")
+	KeyAction        = attribute.Key("crhost.action")
+	KeyCorrelationID = attribute.Key("crhost.correlation_id")
+	KeySeq           = attribute.Key("crhost.seq")
+	KeyRevision      = attribute.Key("crhost.revision")
+	KeyCode          = attribute.Key("crhost.code")
+	KeyFuel          = attribute.Key("crhost.fuel")
+)
+
+// scope names the instrumentation in each span.
+const scope = "github.com/crhost/crhost/host/observe/otel"
+
+// New returns an observer that makes spans with the given provider. REQUIRES: provider is not nil.
+func New(provider trace.TracerProvider) *observe.Observer {
+	tracer := provider.Tracer(scope)
+	return &observe.Observer{
+		ModuleLoaded: func(m observe.Module) *observe.ModuleHooks {
+			s := sends{tracer: tracer, module: []attribute.KeyValue{KeyTenant.String(m.Tenant), KeyModule.String(m.Name)}}
+			return &observe.ModuleHooks{SendStarted: s.started, Sent: s.sent}
+		},
+	}
+}
+
+// answers are the refusals that are no failure of the host or the guest: the action was wrong, or the caller went away.
+var answers = []abi.Code{
+	abi.CodeRejected, abi.CodeBadAction, abi.CodeMalformed, abi.CodeTooLarge, abi.CodeUnknownAction, abi.CodeInternalAction,
+	abi.CodeBadAddress, abi.CodeBadRequest, abi.CodeNotFound, abi.CodeNever, abi.CodeCanceled,
+}
+
+// sends makes the spans of one module's sends.
+type sends struct {
+	tracer trace.Tracer
+	module []attribute.KeyValue
+}
+
+func (s *sends) started(ctx context.Context, e *observe.SendStart) context.Context {
+	ctx, span := s.tracer.Start(ctx, "store.send", trace.WithTimestamp(e.Start))
+	if span.IsRecording() {
+		span.SetAttributes(s.module...)
+		span.SetAttributes(KeyStoreKey.String(e.Key), KeyAction.String(e.ActionType))
+	}
+	return ctx
+}
+
+func (s *sends) sent(ctx context.Context, e *observe.Sent) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		span.End()
+		return
+	}
+	if e.Reduce > 0 {
+		s.reduced(ctx, e)
+	}
+	end := e.Start.Add(e.Total)
+	if e.CorrelationID != "" {
+		span.SetAttributes(KeyCorrelationID.String(e.CorrelationID))
+	}
+	if e.Code == "" {
+		span.SetAttributes(KeySeq.Int64(int64(e.Seq)), KeyRevision.String(e.Revision))
+	} else {
+		span.SetAttributes(KeyCode.String(e.Code))
+		if !slices.Contains(answers, abi.Code(e.Code)) {
+			span.SetStatus(codes.Error, e.Code)
+			if e.Err != nil {
+				span.RecordError(e.Err, trace.WithTimestamp(end))
+			}
+		}
+	}
+	span.End(trace.WithTimestamp(end))
+}
+
+// reduced makes the span of the guest's part of a send, which lies between waiting for the shard and waiting for the journal.
+func (s *sends) reduced(ctx context.Context, e *observe.Sent) {
+	start := e.Start.Add(e.LockWait)
+	_, span := s.tracer.Start(ctx, "reducer.reduce", trace.WithTimestamp(start))
+	span.SetAttributes(s.module...)
+	span.SetAttributes(KeyAction.String(e.ActionType), KeyFuel.Int64(e.Fuel))
+	span.End(trace.WithTimestamp(start.Add(e.Reduce)))
+}
