@@ -184,14 +184,23 @@ func (out *Output) Size() int {
 // Append appends the frame to dst. The frame is aligned to 8 bytes if the end of dst is.
 func (out *Output) Append(dst []byte) []byte {
 	var h [OutputHeaderLen]byte
-	binary.LittleEndian.PutUint64(h[0:], Version|OutputHeaderLen<<16|uint64(out.Status)<<32|uint64(out.Flags)<<40)
-	binary.LittleEndian.PutUint64(h[8:], out.SizeHint)
-	binary.LittleEndian.PutUint64(h[16:], uint64(len(out.Body))|uint64(len(out.Code))<<32)
-	binary.LittleEndian.PutUint64(h[24:], uint64(len(out.Text)))
+	out.EncodeHeader(h[:], len(out.Body), len(out.Code), len(out.Text))
 	dst = append(dst, h[:]...)
 	dst = append(dst, out.Body...)
 	dst = append(dst, out.Code...)
 	return append(dst, out.Text...)
+}
+
+// EncodeHeader writes the header of a frame whose sections have these lengths, in bytes, to the start of dst. It is for writers that put the
+// sections in place themselves; those of out are not looked at.
+//
+// REQUIRES: len(dst) >= OutputHeaderLen.
+func (out *Output) EncodeHeader(dst []byte, body, code, text int) {
+	h := dst[:OutputHeaderLen:OutputHeaderLen]
+	binary.LittleEndian.PutUint64(h[0:], Version|OutputHeaderLen<<16|uint64(out.Status)<<32|uint64(out.Flags)<<40)
+	binary.LittleEndian.PutUint64(h[8:], out.SizeHint)
+	binary.LittleEndian.PutUint64(h[16:], uint64(body)|uint64(code)<<32)
+	binary.LittleEndian.PutUint64(h[24:], uint64(text))
 }
 
 // Decode reads a frame; the slices of out alias b. Errors are *FrameError.

@@ -1,0 +1,116 @@
+package sdk
+
+import (
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/abi/pack"
+)
+
+// Effect describes a side effect, or a tree of them. The host performs it once the action is durable; what comes back, comes back as an
+// action. The zero Effect is None.
+type Effect struct{ node abi.Effect }
+
+// Effects is what a reducer returns; nil is none. The host performs them like Parallel.
+type Effects []Effect
+
+// None does nothing.
+func None() Effect { return Effect{abi.Effect{Kind: abi.KindNone}} }
+
+// Call performs the named operation with args, and feeds back its result.
+func Call[A any](operation string, args A) Effect {
+	return Effect{abi.Effect{Kind: abi.KindCall, Target: operation, Body: Pack(args)}}
+}
+
+// Delay feeds back an action of this store after d.
+func Delay[A any](d time.Duration, typ string, action A) Effect {
+	return Effect{abi.Effect{Kind: abi.KindDelay, After: d, Body: PackAction(typ, action)}}
+}
+
+// Parallel performs effects all at once.
+func Parallel(effects ...Effect) Effect {
+	return Effect{abi.Effect{Kind: abi.KindParallel, Children: nodes(effects)}}
+}
+
+// Sequential performs effects one after another; one that fails for good or is cancelled stops the rest.
+func Sequential(effects ...Effect) Effect {
+	return Effect{abi.Effect{Kind: abi.KindSequential, Children: nodes(effects)}}
+}
+
+// Publish sends an event to a topic.
+func Publish[E any](topic string, event E) Effect {
+	return Effect{abi.Effect{Kind: abi.KindPublish, Target: topic, Body: Pack(event)}}
+}
+
+// Append adds events, each a struct or map, to an event stream, whatever its version is; see Expect.
+func Append[E any](stream string, events ...E) Effect {
+	packed := make([][]byte, len(events))
+	for i, event := range events {
+		packed[i] = Pack(event)
+	}
+	return Effect{abi.Effect{Kind: abi.KindAppend, Target: stream, Events: packed}}
+}
+
+// Load feeds back the events of an event stream from the given version on.
+func Load(stream string, from uint64) Effect {
+	return Effect{abi.Effect{Kind: abi.KindLoad, Target: stream, From: from}}
+}
+
+// Project hands one event to one projection.
+func Project[E any](projection string, event E) Effect {
+	return Effect{abi.Effect{Kind: abi.KindProject, Target: projection, Body: Pack(event)}}
+}
+
+// Dispatch sends an action to another store of the same tenant.
+func Dispatch[A any](address, typ string, action A) Effect {
+	return Effect{abi.Effect{Kind: abi.KindDispatch, Target: address, Body: PackAction(typ, action)}}
+}
+
+// Cancel ends the effect of this store that has the id.
+func Cancel(id string) Effect { return Effect{abi.Effect{Kind: abi.KindCancel, ID: id}} }
+
+// ID names the effect in its store, for Cancel. A Delay replaces the one that has its id.
+func (e Effect) ID(id string) Effect { e.node.ID = id; return e }
+
+// OK is the type of the action that feeds back the result.
+func (e Effect) OK(typ string) Effect { e.node.OK = typ; return e }
+
+// Err is the type of the action that feeds back the final error.
+func (e Effect) Err(typ string) Effect { e.node.Err = typ; return e }
+
+// Retry names the retry policy.
+func (e Effect) Retry(policy string) Effect { e.node.Retry = policy; return e }
+
+// Timeout bounds each attempt.
+func (e Effect) Timeout(d time.Duration) Effect { e.node.Timeout = d; return e }
+
+// Key is the order key of a Publish.
+func (e Effect) Key(key string) Effect { e.node.Key = key; return e }
+
+// Expect is the version that the stream of an Append must have.
+func (e Effect) Expect(version int64) Effect { e.node.Expect = &version; return e }
+
+// Describe is the effect as the contract has it. The caller must not change it.
+func (e Effect) Describe() abi.Effect {
+	if e.node.Kind == "" {
+		e.node.Kind = abi.KindNone
+	}
+	return e.node
+}
+
+func nodes(effects []Effect) []abi.Effect {
+	list := make([]abi.Effect, len(effects))
+	for i, e := range effects {
+		list[i] = e.Describe()
+	}
+	return list
+}
+
+func (effects Effects) append(b []byte) []byte {
+	b = pack.AppendArrayLen(b, len(effects))
+	for i := range effects {
+		node := effects[i].Describe()
+		b = node.Append(b)
+	}
+	return b
+}

@@ -1,0 +1,29 @@
+package sdk
+
+// guest is a Module of any state: what the exports call.
+type guest interface {
+	Buffer(size int) []byte
+	Describe() []byte
+	Configure(frame []byte) []byte
+	Reduce(frame []byte) []byte
+	State(slot uint32, ticket uint64) []byte
+	Evict(slot uint32, ticket uint64)
+	Idle()
+}
+
+// registered is the module that this program is. It is written once, while packages are initialised.
+var registered guest
+
+// Register makes r what this program exports. A plugin calls it once, to initialise a package variable of main, which tests then use:
+//
+//	var counter = sdk.Register(sdk.Reducer[State]{ ... })
+//
+// It panics when New does, and when it is called twice.
+func Register[S any](r Reducer[S]) *Module[S] {
+	if registered != nil {
+		panic("sdk: Register: a module is one reducer, and " + r.Name + " is the second")
+	}
+	m := New(r)
+	registered = m
+	return m
+}
