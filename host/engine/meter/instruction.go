@@ -16,8 +16,8 @@ type instruction struct {
 const blockNone = -blockEmpty
 
 // decoder reads instructions. Every reader of code shares it, so scanning and rewriting can never disagree about where
-// an instruction ends. It is stricter than the binary format in one way: a prefixed opcode must use its shortest
-// encoding, because compilers are not of one mind about the others.
+// an instruction ends. It is stricter than the binary format in one way: a vector opcode must use its shortest
+// encoding, because wazero reads one byte of it.
 type decoder struct {
 	reader
 	opcodes *[256]opcode
@@ -108,8 +108,12 @@ func (d *decoder) zero() {
 
 func (d *decoder) misc(in *instruction) {
 	at := d.pos
-	in.sub = d.byte()
-	switch {
+	sub := d.u32()
+	if sub > miscTableFill {
+		d.fail(at, "%s: unknown opcode 0xfc 0x%02x", d.where, sub)
+		return
+	}
+	switch in.sub = byte(sub); {
 	case in.sub <= 0x07: // saturating truncations
 	case in.sub == miscMemoryInit:
 		d.u32()
@@ -122,10 +126,8 @@ func (d *decoder) misc(in *instruction) {
 	case in.sub == miscTableInit, in.sub == miscTableCopy:
 		d.u32()
 		d.u32()
-	case in.sub <= miscTableFill:
+	default: // data.drop, elem.drop, table.grow, table.size, table.fill
 		d.u32()
-	default:
-		d.fail(at, "%s: unknown opcode 0xfc 0x%02x", d.where, in.sub)
 	}
 }
 

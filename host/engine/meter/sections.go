@@ -619,8 +619,8 @@ func (s *source) readData(r *reader) {
 		if flags > 2 {
 			d.fail(at, "%s: flags 0x%02x", d.where, flags)
 		}
-		if flags == 2 {
-			d.zero()
+		if flags == 2 && d.u32() != 0 {
+			d.fail(at, "%s: memory other than 0", d.where)
 		}
 		if flags != 1 {
 			s.constant(d)
