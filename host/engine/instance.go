@@ -1,0 +1,395 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/abi/pack"
+	"github.com/crhost/crhost/host/engine/meter"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// The fuel of calls other than cr1_reduce. Each of them is an exact function of the module and of the calls so far, as all fuel is.
+const (
+	// StartFuel is for _initialize, cr1_describe, cr1_configure, cr1_evict and a cr1_buffer.
+	StartFuel = 2_000_000_000
+	// StateFuel and StateFuelPerByte (of the limit on states) are for cr1_state and the migrations.
+	StateFuel        = 1_000_000_000
+	StateFuelPerByte = 64
+	// IdleFuel and IdleFuelPerByte (of guest memory) are for cr1_idle: a collector walks what is alive.
+	IdleFuel        = 1_000_000_000
+	IdleFuelPerByte = 16
+)
+
+// HousekeepingCalls is after how many reduces Housekeep runs cr1_idle even if memory has not grown.
+const HousekeepingCalls = 1000
+
+// firstBuffer is the size of the first input buffer.
+const firstBuffer = 4 << 10
+
+var (
+	// ErrPoisoned is answered by every call after one that trapped.
+	ErrPoisoned = errors.New("engine: the instance is poisoned by an earlier trap")
+	// ErrNoSuchSlot says that the slot does not hold a state under the ticket. Nothing was changed.
+	ErrNoSuchSlot = errors.New("engine: the slot does not hold the ticket")
+)
+
+// An Instance is a guest in memory of its own. It belongs to one goroutine at a time; Close too. Only MemoryLimit and
+// OnLog's function are free of that.
+//
+// Invariants:
+//
+//	I1  once poisoned, the guest is not called again
+//	I2  input is written only between calls, and output read only after them: views of memory are taken anew each time, since it may move
+//	I3  every call runs with fuel and depth of its own
+type Instance struct {
+	code   *code
+	module api.Module
+	memory api.Memory
+	fuel   api.MutableGlobal
+	depth  api.MutableGlobal
+
+	// The exports; nil when the guest does not have an optional one.
+	buffer, describe, configure, reduce, state, evict, migrate, migrateDown, idle api.Function
+
+	env   environment
+	stack [2]uint64 // parameters and result of the call
+	limit int64     // fuel of the call
+	used  int64     // fuel used by the last call
+
+	input, inputSize uint32 // the guest's input buffer
+	calls            int    // reduces since the last cr1_idle
+	idleMemory       uint32 // size of memory after it
+	poisoned         bool
+}
+
+// newInstance instantiates a module and runs _initialize.
+func newInstance(c *code) (*Instance, error) {
+	// The context has no end and no values of the caller's: the engine underneath changes its behaviour on both.
+	module, err := c.domain.runtime.InstantiateModule(context.Background(), c.compiled, c.domain.config)
+	if err != nil {
+		return nil, fmt.Errorf("instantiate %s: %w", c.digest, err)
+	}
+	i := &Instance{
+		code: c, module: module, memory: module.Memory(),
+		fuel:  module.ExportedGlobal(meter.FuelGlobal).(api.MutableGlobal),
+		depth: module.ExportedGlobal(meter.DepthGlobal).(api.MutableGlobal),
+
+		buffer: module.ExportedFunction(exportBuffer), describe: module.ExportedFunction(exportDescribe),
+		configure: module.ExportedFunction(exportConfigure), reduce: module.ExportedFunction(exportReduce),
+		state: module.ExportedFunction(exportState), evict: module.ExportedFunction(exportEvict),
+		migrate: module.ExportedFunction(exportMigrate), migrateDown: module.ExportedFunction(exportMigrateDown),
+		idle: module.ExportedFunction(exportIdle),
+	}
+	i.env.instance, i.env.monotonic, i.env.level = i, 1, levelInfo
+	if initialize := module.ExportedFunction(exportInitialize); initialize != nil {
+		i.env.nowhere()
+		if trap := i.call(exportInitialize, initialize, StartFuel); trap != nil {
+			return nil, errors.Join(trap, module.Close(context.Background()))
+		}
+	}
+	i.idleMemory = i.memory.Size()
+	return i, nil
+}
+
+// Reduce runs one action. fuel bounds it; Fuel tells what it used. out aliases guest memory: it is valid until the next call.
+//
+// A rejection is an answer (out.Status) and not an error. Every error is a *Trap or ErrPoisoned.
+func (i *Instance) Reduce(in *abi.ReduceInput, fuel int64, out *abi.Output) error {
+	frame, err := i.frame(in.Size())
+	if err != nil {
+		return err
+	}
+	i.stack[0] = uint64(in.Encode(frame))
+	i.env.at(in.Now, &in.Seed)
+	i.calls++
+	if trap := i.call(exportReduce, i.reduce, fuel); trap != nil {
+		return trap
+	}
+	if trap := i.output(exportReduce, out); trap != nil {
+		return trap
+	}
+	switch {
+	case out.Status == abi.NoSuchSlot && in.Mode != abi.Resident:
+		return i.badOutput(exportReduce, fmt.Sprintf("output: status %s in answer to mode %s", out.Status, in.Mode))
+	case uint64(len(out.Body)) > i.code.limits.EffectsBytes:
+		return i.badOutput(exportReduce, fmt.Sprintf("output: effects of %d bytes, the limit is %d", len(out.Body), i.code.limits.EffectsBytes))
+	}
+	return nil
+}
+
+// State encodes the state of a slot. The bytes alias guest memory: they are valid until the next call. They are one well-formed msgpack
+// value within the limit on states. Errors: ErrNoSuchSlot, *Trap, ErrPoisoned.
+func (i *Instance) State(slot uint32, ticket uint64) ([]byte, error) {
+	if i.poisoned {
+		return nil, ErrPoisoned
+	}
+	i.stack = [2]uint64{uint64(slot), ticket}
+	i.env.nowhere()
+	if trap := i.call(exportState, i.state, i.stateFuel()); trap != nil {
+		return nil, trap
+	}
+	var out abi.Output
+	if trap := i.output(exportState, &out); trap != nil {
+		return nil, trap
+	}
+	switch out.Status {
+	case abi.NoSuchSlot:
+		return nil, ErrNoSuchSlot
+	case abi.OK:
+		return i.stateOf(exportState, &out)
+	}
+	return nil, i.badOutput(exportState, fmt.Sprintf("output: status %s", out.Status))
+}
+
+// Evict makes the guest forget a slot; a slot that holds nothing or another ticket stays as it is. Errors: *Trap, ErrPoisoned.
+func (i *Instance) Evict(slot uint32, ticket uint64) error {
+	if i.poisoned {
+		return ErrPoisoned
+	}
+	i.stack = [2]uint64{uint64(slot), ticket}
+	i.env.nowhere()
+	if trap := i.call(exportEvict, i.evict, StartFuel); trap != nil {
+		return trap
+	}
+	return nil
+}
+
+// Migrate turns a state of schema from into one of schema to; down says that it is an older one. The bytes alias guest memory: they
+// are valid until the next call. Errors: *abi.Error (CodeStateUnreadable: BAD_STATE; CodeRejected), *Trap, ErrPoisoned.
+//
+// REQUIRES: the manifest lists such a migration.
+func (i *Instance) Migrate(from, to uint32, state []byte, down bool) ([]byte, error) {
+	name, function := exportMigrate, i.migrate
+	if down {
+		name, function = exportMigrateDown, i.migrateDown
+	}
+	var out abi.Output
+	if err := i.bytesCall(name, function, &abi.BytesInput{From: from, To: to, Body: state}, i.stateFuel(), &out); err != nil {
+		return nil, err
+	}
+	switch out.Status {
+	case abi.OK:
+		return i.stateOf(name, &out)
+	case abi.BadState:
+		return nil, &abi.Error{Code: abi.CodeStateUnreadable, Text: fmt.Sprintf("migrate schema %d to %d: %s", from, to, out.Text)}
+	case abi.Rejected:
+		return nil, &abi.Error{Code: abi.CodeRejected, Reason: string(out.Code), Text: string(out.Text)}
+	}
+	return nil, i.badOutput(name, fmt.Sprintf("output: status %s", out.Status))
+}
+
+// configured gives the guest its config. Errors: *abi.Error (CodeRejected), *Trap.
+func (i *Instance) configured(config []byte) error {
+	var out abi.Output
+	if err := i.bytesCall(exportConfigure, i.configure, &abi.BytesInput{Body: config}, StartFuel, &out); err != nil {
+		return err
+	}
+	switch out.Status {
+	case abi.OK:
+		return nil
+	case abi.Rejected:
+		return &abi.Error{Code: abi.CodeRejected, Reason: string(out.Code), Text: "config: " + string(out.Text)}
+	}
+	return i.badOutput(exportConfigure, fmt.Sprintf("output: status %s", out.Status))
+}
+
+// described asks the guest for its manifest.
+func (i *Instance) described() (*abi.Manifest, error) {
+	i.env.nowhere()
+	if trap := i.call(exportDescribe, i.describe, StartFuel); trap != nil {
+		return nil, trap
+	}
+	var out abi.Output
+	if trap := i.output(exportDescribe, &out); trap != nil {
+		return nil, trap
+	}
+	if out.Status != abi.OK {
+		return nil, i.badOutput(exportDescribe, fmt.Sprintf("output: status %s", out.Status))
+	}
+	m := new(abi.Manifest)
+	if err := m.Decode(out.Body); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Housekeep lets the guest run its own housekeeping (cr1_idle) when its memory has grown or HousekeepingCalls reduces have passed since
+// it last did; otherwise it does next to nothing. It ends the life of every output. Errors: *Trap, ErrPoisoned.
+func (i *Instance) Housekeep() error {
+	size := i.memory.Size()
+	if i.calls < HousekeepingCalls && size == i.idleMemory {
+		return nil
+	}
+	if i.poisoned {
+		return ErrPoisoned
+	}
+	i.calls = 0
+	if i.idle != nil {
+		budget := IdleFuel + IdleFuelPerByte*int64(size)
+		i.stack[0] = uint64(budget)
+		i.env.nowhere()
+		if trap := i.call(exportIdle, i.idle, budget); trap != nil {
+			return trap
+		}
+	}
+	i.idleMemory = i.memory.Size()
+	return nil
+}
+
+// Fuel is what the last call used.
+func (i *Instance) Fuel() int64 { return i.used }
+
+// MemoryBytes is the size of the guest's memory. It never shrinks.
+func (i *Instance) MemoryBytes() int { return int(i.memory.Size()) }
+
+// MemoryLimit is how far MemoryBytes can grow.
+func (i *Instance) MemoryLimit() int { return int(i.code.limits.MemoryPages) * abi.PageBytes }
+
+// Poisoned reports whether a call trapped.
+func (i *Instance) Poisoned() bool { return i.poisoned }
+
+// OnLog sets who is told what the guest logs and prints, line by line, during the call: level 0 debug, 1 info, 2 warn, 3 error; the text is
+// any bytes at all. nil, as it is at first, drops it.
+func (i *Instance) OnLog(log func(level int, text string)) { i.env.onLog = log }
+
+// Close frees the guest's memory. The instance and every output of it end here; a second Close does nothing.
+func (i *Instance) Close() error {
+	if i.module == nil {
+		return nil
+	}
+	i.poisoned = true
+	err := i.module.Close(context.Background())
+	i.module = nil
+	i.code.release()
+	return err
+}
+
+func (i *Instance) stateFuel() int64 {
+	return StateFuel + StateFuelPerByte*int64(i.code.limits.StateBytes)
+}
+
+// stateOf checks a state that the guest gave.
+func (i *Instance) stateOf(call string, out *abi.Output) ([]byte, error) {
+	if uint64(len(out.Body)) > i.code.limits.StateBytes {
+		return nil, i.badOutput(call, fmt.Sprintf("output: a state of %d bytes, the limit is %d", len(out.Body), i.code.limits.StateBytes))
+	}
+	if err := pack.Valid(out.Body); err != nil {
+		return nil, i.badOutput(call, "output: the state is not one msgpack value: "+err.Error())
+	}
+	return out.Body, nil
+}
+
+// bytesCall runs a call that takes a bytes frame.
+func (i *Instance) bytesCall(name string, function api.Function, in *abi.BytesInput, fuel int64, out *abi.Output) error {
+	frame, err := i.frame(in.Size())
+	if err != nil {
+		return err
+	}
+	i.stack[0] = uint64(in.Encode(frame))
+	i.env.nowhere()
+	if trap := i.call(name, function, fuel); trap != nil {
+		return trap
+	}
+	if trap := i.output(name, out); trap != nil {
+		return trap
+	}
+	return nil
+}
+
+// frame is room for an input frame of n bytes in the guest's memory.
+func (i *Instance) frame(n int) ([]byte, error) {
+	if i.poisoned {
+		return nil, ErrPoisoned
+	}
+	if uint64(n) > uint64(i.inputSize) {
+		if trap := i.growInput(n); trap != nil {
+			return nil, trap
+		}
+	}
+	frame, ok := i.memory.Read(i.input, uint32(n))
+	if !ok { // memory never shrinks
+		return nil, i.badOutput(exportBuffer, "output: the buffer left memory")
+	}
+	return frame, nil
+}
+
+// growInput asks for a larger buffer, with room to spare, so that a state that grows does not ask each time.
+func (i *Instance) growInput(n int) *Trap {
+	size := uint64(max(firstBuffer, (n+n/4+firstBuffer-1)/firstBuffer*firstBuffer))
+	if size > uint64(i.MemoryLimit()) {
+		return i.badOutput(exportBuffer, fmt.Sprintf("an input of %d bytes does not fit memory of at most %d", n, i.MemoryLimit()))
+	}
+	i.stack[0] = size
+	i.env.nowhere()
+	if trap := i.call(exportBuffer, i.buffer, StartFuel); trap != nil {
+		return trap
+	}
+	ptr := uint32(i.stack[0])
+	if ptr%8 != 0 {
+		return i.badOutput(exportBuffer, fmt.Sprintf("output: the buffer at %#x is not 8-aligned", ptr))
+	}
+	if end := uint64(ptr) + size; end > uint64(i.memory.Size()) {
+		return i.badOutput(exportBuffer, fmt.Sprintf("output: the buffer [%d, %d) is outside memory of %d bytes", ptr, end, i.memory.Size()))
+	}
+	i.input, i.inputSize = ptr, uint32(size)
+	return nil
+}
+
+// call runs an export on fuel of its own; parameters and result are in i.stack.
+//
+// REQUIRES: not poisoned; i.env set for this call.
+func (i *Instance) call(name string, function api.Function, fuel int64) *Trap {
+	i.limit = fuel
+	i.fuel.Set(uint64(fuel))
+	i.depth.Set(uint64(i.code.depth))
+	err := function.CallWithStack(&i.env, i.stack[:])
+	left := int64(i.fuel.Get())
+	i.used = fuel - left
+	if err == nil && left >= 0 {
+		if !i.env.quiet() {
+			i.env.flush()
+		}
+		return nil
+	}
+	if err == nil {
+		err = errPastFuel
+	}
+	i.poisoned = true
+	trap := i.explain(name, err)
+	i.env.flush()
+	return trap
+}
+
+// errPastFuel ends a call that used its last fuel in the straight line before its return, where nothing looks at the counter.
+var errPastFuel = errors.New("the call returned with its fuel overdrawn")
+
+// output reads the frame that the last call answered.
+func (i *Instance) output(call string, out *abi.Output) *Trap {
+	ptr, n := abi.SpanOf(i.stack[0])
+	if ptr%8 != 0 {
+		return i.badOutput(call, fmt.Sprintf("output: the frame at %#x is not 8-aligned", ptr))
+	}
+	frame, ok := i.memory.Read(ptr, n)
+	if !ok {
+		return i.badOutput(call, fmt.Sprintf("output: the frame [%d, %d) is outside memory of %d bytes", ptr, uint64(ptr)+uint64(n), i.memory.Size()))
+	}
+	if err := out.Decode(frame); err != nil {
+		return i.badOutput(call, err.Error())
+	}
+	switch {
+	case len(out.Text) > abi.MaxTextBytes:
+		return i.badOutput(call, fmt.Sprintf("output: a text of %d bytes, the limit is %d", len(out.Text), abi.MaxTextBytes))
+	case out.Status == abi.Rejected && !abi.ValidCode(out.Code):
+		return i.badOutput(call, fmt.Sprintf("output: rejection code %q is not 1 to %d of a-z, 0-9, _ and .", clipName(string(out.Code)), abi.MaxNameBytes))
+	}
+	return nil
+}
+
+// badOutput poisons the instance for what it answered.
+func (i *Instance) badOutput(call, what string) *Trap {
+	i.poisoned = true
+	return &Trap{Call: call, Cause: CauseOutput, What: what, Fuel: i.used}
+}
