@@ -45,6 +45,7 @@ const (
 	// The door.
 	CodeForeignOrigin        Code = "foreign_origin"         // the Host or Origin header is not ours
 	CodeUnsupportedMediaType Code = "unsupported_media_type" // the content type is missing or unknown
+	CodeMethodNotAllowed     Code = "method_not_allowed"     // the route has no such method
 )
 
 // Codes lists every code.
@@ -55,7 +56,7 @@ func Codes() []Code {
 		CodeNotFound, CodeHalted, CodeDiverged, CodeStateUnreadable, CodeTrapping, CodeOverloaded, CodeNever, CodeTimeout,
 		CodeShuttingDown, CodeBatchFailed, CodeUnknownOutcome, CodeInternal, CodeCanceled,
 		CodeBadModule, CodeSchemaChanged, CodeBusy,
-		CodeForeignOrigin, CodeUnsupportedMediaType,
+		CodeForeignOrigin, CodeUnsupportedMediaType, CodeMethodNotAllowed,
 	}
 }
 

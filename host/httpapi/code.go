@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/coder/websocket"
+
+	"github.com/crhost/crhost/abi"
+)
+
+// statusCanceled is what a request answers whose client went away; nobody reads it but the access log. The number is nginx's.
+const statusCanceled = 499
+
+// answer is how a code shows at this door.
+type answer struct {
+	status int
+	close  websocket.StatusCode // 3000-3499: reconnect; 3500-3999: do not
+	retry  int                  // seconds for Retry-After; 0 = none
+}
+
+// answers gives every code its status and its close code; a test checks that it is total.
+func answers() map[abi.Code]answer {
+	return map[abi.Code]answer{
+		abi.CodeRejected:       {status: http.StatusConflict, close: 3500},
+		abi.CodeBadAction:      {status: http.StatusUnprocessableEntity, close: 3501},
+		abi.CodeMalformed:      {status: http.StatusBadRequest, close: 3502},
+		abi.CodeTooLarge:       {status: http.StatusRequestEntityTooLarge, close: 3503},
+		abi.CodeUnknownAction:  {status: http.StatusUnprocessableEntity, close: 3504},
+		abi.CodeInternalAction: {status: http.StatusUnprocessableEntity, close: 3505},
+		abi.CodeBadAddress:     {status: http.StatusBadRequest, close: 3506},
+		abi.CodeBadRequest:     {status: http.StatusBadRequest, close: 3507},
+
+		abi.CodeTrapped:          {status: http.StatusUnprocessableEntity, close: 3510},
+		abi.CodeInvalidEffect:    {status: http.StatusUnprocessableEntity, close: 3511},
+		abi.CodeUndeclaredEffect: {status: http.StatusUnprocessableEntity, close: 3512},
+
+		abi.CodeNotFound:        {status: http.StatusNotFound, close: 3520},
+		abi.CodeHalted:          {status: http.StatusServiceUnavailable, close: 3000, retry: 10},
+		abi.CodeDiverged:        {status: http.StatusServiceUnavailable, close: 3001, retry: 10},
+		abi.CodeStateUnreadable: {status: http.StatusServiceUnavailable, close: 3002, retry: 10},
+		abi.CodeTrapping:        {status: http.StatusServiceUnavailable, close: 3003, retry: 1},
+		abi.CodeOverloaded:      {status: http.StatusTooManyRequests, close: 3004, retry: 1},
+		abi.CodeNever:           {status: http.StatusGone, close: 3521},
+		abi.CodeTimeout:         {status: http.StatusGatewayTimeout, close: 3005},
+
+		abi.CodeShuttingDown:   {status: http.StatusServiceUnavailable, close: 3010, retry: 1},
+		abi.CodeBatchFailed:    {status: http.StatusServiceUnavailable, close: 3011, retry: 1},
+		abi.CodeUnknownOutcome: {status: http.StatusInternalServerError, close: 3012},
+		abi.CodeInternal:       {status: http.StatusInternalServerError, close: 3013},
+		abi.CodeCanceled:       {status: statusCanceled, close: 3014},
+
+		abi.CodeBadModule:     {status: http.StatusUnprocessableEntity, close: 3530},
+		abi.CodeSchemaChanged: {status: http.StatusConflict, close: 3531},
+		abi.CodeBusy:          {status: http.StatusConflict, close: 3020},
+
+		abi.CodeForeignOrigin:        {status: http.StatusForbidden, close: 3540},
+		abi.CodeUnsupportedMediaType: {status: http.StatusUnsupportedMediaType, close: 3541},
+		abi.CodeMethodNotAllowed:     {status: http.StatusMethodNotAllowed, close: 3542},
+	}
+}
+
+// hint says what to do about a code: a command to type wherever there is one. Module and address may be empty.
+func hint(code abi.Code, module, address string) string {
+	switch code {
+	case abi.CodeUnknownAction, abi.CodeInternalAction, abi.CodeBadAction:
+		return "see what the module takes: crhost modules " + module
+	case abi.CodeMalformed:
+		return `an action is an object with a type, such as {"type":"increment","by":3}`
+	case abi.CodeBadAddress:
+		return "an address is MODULE, MODULE/KEY or TENANT/MODULE/KEY; in a URL the key is one escaped segment"
+	case abi.CodeNotFound:
+		if address != "" {
+			return "see which stores there are: crhost stores " + module
+		}
+		return "see what is loaded: crhost modules"
+	case abi.CodeTrapped, abi.CodeInvalidEffect:
+		return "the state is as it was; try the module by itself: crhost inspect FILE.wasm --conformance"
+	case abi.CodeUndeclaredEffect:
+		return "name the effect in the module's manifest, or grant it: crhost deploy " + module + " FILE.wasm --grant EFFECT=TARGET"
+	case abi.CodeHalted, abi.CodeDiverged:
+		return "once the cause is gone: crhost resume " + address
+	case abi.CodeStateUnreadable:
+		return "deploy a revision that can read the state: crhost deploy " + module + " FILE.wasm"
+	case abi.CodeTrapping, abi.CodeOverloaded, abi.CodeBatchFailed, abi.CodeShuttingDown:
+		return "try again in a moment"
+	case abi.CodeNever, abi.CodeTimeout, abi.CodeUnknownOutcome:
+		if address != "" {
+			return "see what was accepted: crhost history " + address
+		}
+		return "try again"
+	case abi.CodeBadModule:
+		return "look into it: crhost inspect FILE.wasm"
+	case abi.CodeSchemaChanged:
+		return "keep the schema number, or start anew: crhost unload " + module
+	case abi.CodeBusy:
+		return "wait for the other deploy: crhost versions " + module
+	case abi.CodeForeignOrigin:
+		return "use a loopback address, or start the host with: crhost serve --host NAME"
+	case abi.CodeUnsupportedMediaType:
+		return "set Content-Type"
+	}
+	return ""
+}
