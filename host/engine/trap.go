@@ -37,7 +37,7 @@ type Trap struct {
 	What    string // what happened, without the call and the function
 	Func    string // the innermost function of the guest: a name, or $N for the function with index N; empty when not known
 	Message string // the last 4 KiB that the guest wrote to fd 1 and 2 in this call: any bytes at all
-	Fuel    int64  // used by the call until then
+	Fuel    int64  // used by the call, up to the last point where the guest wrote its counter down
 	Err     error  // of the WebAssembly engine, nil when the call itself returned
 }
 

@@ -1,0 +1,2 @@
+;; A flag that does not exist.
+(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 64) (i32.const 0)))
