@@ -1,0 +1,353 @@
+package abitest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/abi/pack"
+)
+
+func checkManifest(t *trial) error {
+	var first []byte
+	for n := range 3 {
+		i, err := t.instance()
+		if err != nil {
+			return err
+		}
+		for range 2 {
+			out, err := i.describe()
+			switch {
+			case err != nil:
+				return err
+			case out.Status != abi.OK:
+				return broken(ruleManifest, "cr1_describe answers %s", out.Status)
+			case first == nil:
+				first = out.Body
+			case !bytes.Equal(first, out.Body):
+				return broken(ruleManifest, "cr1_describe answers other bytes the second time").by("instance %d", n+1)
+			}
+		}
+	}
+	var m abi.Manifest
+	if err := m.Decode(first); err != nil {
+		return broken(ruleManifest, "%v", err)
+	}
+	t.report.Manifest = &m
+	var err error
+	t.samples, err = derive(&m, t.cfg.Actions)
+	return err
+}
+
+func checkAnswers(t *trial) error {
+	return t.everyCall(func(*instance, string, uint64) error { return nil })
+}
+
+// everyCall makes each kind of call that may be answered, and shows the result of each to look.
+func (t *trial) everyCall(look func(i *instance, call string, span uint64) error) error {
+	i, err := t.instance()
+	if err != nil {
+		return err
+	}
+	span, err := i.guest.Describe()
+	if err != nil {
+		return trapped("cr1_describe", err)
+	}
+	if err := look(i, "cr1_describe", span); err != nil {
+		return err
+	}
+	reduce := func(in abi.ReduceInput) error {
+		frame := make([]byte, in.Size())
+		in.Encode(frame)
+		span, err := i.sendRaw(frame)
+		if err == nil {
+			err = look(i, "cr1_reduce", span)
+		}
+		if b, ok := err.(*breach); ok {
+			return b.by("%s", describe(&in))
+		}
+		return err
+	}
+	state := func(ticket uint64) error {
+		span, err := i.guest.State(0, ticket)
+		if err != nil {
+			return trapped("cr1_state", err)
+		}
+		return look(i, "cr1_state", span)
+	}
+	for n, in := range t.walk(1, t.cfg.Steps) {
+		in.Mode, in.Ticket, in.Seq = abi.Fresh, uint64(n), 1
+		if err := reduce(in); err != nil {
+			return err
+		}
+		if err := state(in.Ticket); err != nil {
+			return err
+		}
+		if !t.slots() {
+			continue
+		}
+		in.Mode, in.Seq = abi.Resident, 2
+		if err := reduce(in); err != nil {
+			return err
+		}
+		in.Ticket += firstTicket // which it does not hold
+		if err := reduce(in); err != nil {
+			return err
+		}
+		if err := state(in.Ticket); err != nil {
+			return err
+		}
+		if err := i.evict(0, in.Ticket); err != nil {
+			return err
+		}
+	}
+	return i.idle()
+}
+
+func checkBuffer(t *trial) error {
+	i, err := t.instance()
+	if err != nil {
+		return err
+	}
+	limits := t.report.Manifest.Limits.OrDefault()
+	most := uint32(abi.ReduceHeaderLen + limits.ActionBytes + abi.MaxMetaBytes + abi.PageBytes)
+	for _, size := range []uint32{1, abi.ReduceHeaderLen, 1000, most, 8, 4097} {
+		ptr, err := i.guest.Buffer(size)
+		if err != nil {
+			return trapped("cr1_buffer", err)
+		}
+		end := uint64(ptr) + uint64(size)
+		switch {
+		case ptr%8 != 0:
+			return broken(ruleBuffer, "cr1_buffer(%d) answers %d, which is not 8-aligned", size, ptr)
+		case end > uint64(len(i.guest.Memory())):
+			return broken(ruleBuffer, "cr1_buffer(%d): [%d, %d) is outside memory of %d bytes", size, ptr, end, len(i.guest.Memory()))
+		}
+	}
+	// One large buffer must do for all that follows.
+	i.size = 0
+	if err := i.write(make([]byte, 1<<14)); err != nil {
+		return err
+	}
+	kept, err := t.storeOn(i, 0, true).run(t.walk(2, t.cfg.Steps))
+	if err != nil {
+		return err
+	}
+	fresh, err := t.store(true)
+	if err != nil {
+		return err
+	}
+	grown, err := fresh.run(t.walk(2, t.cfg.Steps))
+	if err != nil {
+		return err
+	}
+	return compare(ruleBuffer, "with one large buffer", "with a growing one", t.walk(2, t.cfg.Steps), kept, grown)
+}
+
+func checkOutput(t *trial) error {
+	return t.everyCall(func(i *instance, call string, span uint64) error {
+		if ptr, _ := abi.SpanOf(span); ptr%8 != 0 {
+			return broken(ruleOutput, "%s: the output at %d is not 8-aligned", call, ptr)
+		}
+		frame, err := i.frame(call, span)
+		if err != nil {
+			return err
+		}
+		if _, err := i.read(call, span); err != nil {
+			return err
+		}
+		if binary.LittleEndian.Uint16(frame[6:]) != 0 || binary.LittleEndian.Uint32(frame[28:]) != 0 {
+			return broken(ruleOutput, "%s: a reserved field of the header is not zero", call)
+		}
+		return nil
+	})
+}
+
+func checkStatus(t *trial) error {
+	return t.everyCall(func(i *instance, call string, span uint64) error {
+		out, err := i.read(call, span)
+		if err != nil {
+			return err
+		}
+		wrong := func(format string, args ...any) error { return broken(ruleStatus, call+" answers "+format, args...) }
+		switch {
+		case call == "cr1_state" && out.Status != abi.OK && out.Status != abi.NoSuchSlot, call == "cr1_describe" && out.Status != abi.OK:
+			return wrong("%s", out.Status)
+		case out.Status != abi.OK && len(out.Body) > 0:
+			return wrong("%s with a body of %d bytes", out.Status, len(out.Body))
+		case out.Status == abi.Rejected && !abi.ValidCode(out.Code):
+			return wrong("REJECTED with the code %q, want 1 to %d of a-z, 0-9, _ and .", clip(out.Code), abi.MaxNameBytes)
+		case out.Status != abi.Rejected && len(out.Code) > 0:
+			return wrong("%s with the code %q", out.Status, clip(out.Code))
+		case len(out.Text) > abi.MaxTextBytes:
+			return wrong("a text of %d bytes, the limit is %d", len(out.Text), abi.MaxTextBytes)
+		}
+		return nil
+	})
+}
+
+func checkCoverage(t *trial) error {
+	accepted := make([]int, len(t.report.Manifest.Actions))
+	st, err := t.store(false)
+	if err != nil {
+		return err
+	}
+	try := func(in abi.ReduceInput) error {
+		o, err := st.do(in)
+		if o.status == abi.OK {
+			accepted[in.Action]++
+		}
+		return err
+	}
+	for _, s := range t.samples {
+		st.forget()
+		if err := try(s.input()); err != nil {
+			return err
+		}
+	}
+	for _, in := range t.walk(3, 4*t.cfg.Steps) {
+		if err := try(in); err != nil {
+			return err
+		}
+	}
+	var never []string
+	for n, a := range t.report.Manifest.Actions {
+		if accepted[n] == 0 {
+			never = append(never, a.Type)
+		}
+	}
+	switch {
+	case len(never) == len(accepted):
+		return broken("coverage", "no sample was accepted: the guest needs sample actions of its own")
+	case len(never) > 0:
+		b := broken("coverage", "no sample of %s was accepted: what they do was not checked", strings.Join(never, ", "))
+		b.severity = Warning
+		return b
+	}
+	return nil
+}
+
+func checkEffects(t *trial) error {
+	limits := t.report.Manifest.Limits.OrDefault()
+	return t.everyCall(func(i *instance, call string, span uint64) error {
+		out, err := i.read(call, span)
+		if err != nil || call != "cr1_reduce" || out.Status != abi.OK {
+			return err
+		}
+		if uint64(len(out.Body)) > limits.EffectsBytes {
+			return broken("effects", "effects of %d bytes, the limit is %d", len(out.Body), limits.EffectsBytes)
+		}
+		effects, err := abi.DecodeEffects(out.Body)
+		if err != nil {
+			return broken("effects", "%v", err)
+		}
+		return undeclared(t.report.Manifest, effects)
+	})
+}
+
+// undeclared returns a breach for the first effect that the manifest does not allow.
+func undeclared(m *abi.Manifest, effects []abi.Effect) error {
+	for _, e := range effects {
+		if e.Kind.Leaf() && e.Kind != abi.KindCancel && !declares(m, e) {
+			return broken("effects", "an effect %s to %q that the manifest does not declare", e.Kind, e.Target)
+		}
+		if err := undeclared(m, e.Children); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func declares(m *abi.Manifest, e abi.Effect) bool {
+	for _, g := range m.Effects {
+		if g.Kind != e.Kind {
+			continue
+		}
+		if e.Target == "" {
+			return true
+		}
+		for _, pattern := range g.Targets {
+			if prefix, open := strings.CutSuffix(pattern, "*"); pattern == e.Target || open && strings.HasPrefix(e.Target, prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func checkHeader(t *trial) error {
+	walk := t.walk(4, t.cfg.Steps)
+	known, err := t.store(true)
+	if err != nil {
+		return err
+	}
+	want, err := known.run(walk)
+	if err != nil {
+		return err
+	}
+	longer, err := t.store(true)
+	if err != nil {
+		return err
+	}
+	for n, in := range walk {
+		at := longer.address(in)
+		frame := make([]byte, at.Size())
+		at.Encode(frame)
+		out, err := longer.on.send(lengthen(frame))
+		if err != nil {
+			return broken("header", "a frame with a header of %d bytes: %v", abi.ReduceHeaderLen+8, err)
+		}
+		longer.held = out.Status == abi.OK
+		if longer.held {
+			longer.seq++
+			if longer.state, _, err = longer.on.state(longer.slot, longer.ticket); err != nil {
+				return err
+			}
+		}
+		got := outcome{out.Status, out.Flags, out.Body, string(out.Code), string(out.Text), longer.state}
+		if err := compare("header", "with a longer header", "as it is", walk[n:n+1], []outcome{got}, want[n:n+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lengthen adds 8 bytes to the header of a reduce frame.
+func lengthen(frame []byte) []byte {
+	longer := append([]byte(nil), frame[:abi.ReduceHeaderLen]...)
+	longer = append(longer, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	longer = append(longer, frame[abi.ReduceHeaderLen:]...)
+	binary.LittleEndian.PutUint16(longer[2:], abi.ReduceHeaderLen+8)
+	return longer
+}
+
+func checkState(t *trial) error {
+	limits := t.report.Manifest.Limits.OrDefault()
+	st, err := t.store(true)
+	if err != nil {
+		return err
+	}
+	for _, in := range t.walk(5, t.cfg.Steps) {
+		if o, err := st.do(in); err != nil || o.status != abi.OK {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := pack.Valid(st.state); err != nil {
+			return broken("state", "the state is not one msgpack value: %v", err).by("% x", clip(st.state))
+		}
+		if uint64(len(st.state)) > limits.StateBytes {
+			return broken("state", "a state of %d bytes, the limit is %d", len(st.state), limits.StateBytes)
+		}
+		again, ok, err := st.on.state(st.slot, st.ticket)
+		if err != nil {
+			return err
+		}
+		if !ok || !bytes.Equal(again, st.state) {
+			return broken("state", "asked twice, cr1_state answers [% x] and then [% x]", clip(st.state), clip(again))
+		}
+	}
+	return nil
+}

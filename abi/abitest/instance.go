@@ -1,0 +1,150 @@
+package abitest
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/crhost/crhost/abi"
+)
+
+// firstTicket is large, so that a guest that keeps half of a ticket is seen.
+const firstTicket = 0xa5a5_0000_0000_0001
+
+// idleBudget is the fuel of one cr1_idle.
+const idleBudget = 1_000_000_000
+
+// An instance drives a guest as a host does: it asks for a larger buffer only when a frame needs one, and copies what it is given.
+// Its errors are breaches of the rules "answers", "buffer", "output" and "manifest".
+type instance struct {
+	guest Guest
+	ptr   uint32 // of the input buffer
+	size  uint32 // that was asked for
+	calls *int
+}
+
+func trapped(call string, err error) *breach {
+	return broken(ruleAnswers, "%s: %v", call, err)
+}
+
+// write puts an input frame into the guest's buffer.
+func (i *instance) write(frame []byte) error {
+	n := uint32(len(frame))
+	if n > i.size || i.size == 0 {
+		ptr, err := i.guest.Buffer(n)
+		if err != nil {
+			return trapped(fmt.Sprintf("cr1_buffer(%d)", n), err)
+		}
+		i.ptr, i.size = ptr, n
+	}
+	memory := i.guest.Memory()
+	if end := uint64(i.ptr) + uint64(n); end > uint64(len(memory)) {
+		return broken(ruleBuffer, "the buffer [%d, %d) is outside memory of %d bytes", i.ptr, end, len(memory))
+	}
+	copy(memory[i.ptr:], frame)
+	return nil
+}
+
+// read copies the output frame of a call and decodes it.
+func (i *instance) read(call string, span uint64) (abi.Output, error) {
+	frame, err := i.frame(call, span)
+	if err != nil {
+		return abi.Output{}, err
+	}
+	var out abi.Output
+	if err := out.Decode(frame); err != nil {
+		return abi.Output{}, broken(ruleOutput, "%s: %v", call, err)
+	}
+	return out, nil
+}
+
+func (i *instance) frame(call string, span uint64) ([]byte, error) {
+	ptr, n := abi.SpanOf(span)
+	memory := i.guest.Memory()
+	if end := uint64(ptr) + uint64(n); end > uint64(len(memory)) {
+		return nil, broken(ruleOutput, "%s: the output [%d, %d) is outside memory of %d bytes", call, ptr, end, len(memory))
+	}
+	return bytes.Clone(memory[ptr : uint64(ptr)+uint64(n)]), nil
+}
+
+func (i *instance) describe() (abi.Output, error) {
+	span, err := i.guest.Describe()
+	if err != nil {
+		return abi.Output{}, trapped("cr1_describe", err)
+	}
+	return i.read("cr1_describe", span)
+}
+
+func (i *instance) reduce(in *abi.ReduceInput) (abi.Output, error) {
+	frame := make([]byte, in.Size())
+	in.Encode(frame)
+	out, err := i.send(frame)
+	if b, ok := err.(*breach); ok {
+		return out, b.by("%s", describe(in))
+	}
+	return out, err
+}
+
+// send reduces a frame as it is.
+func (i *instance) send(frame []byte) (abi.Output, error) {
+	span, err := i.sendRaw(frame)
+	if err != nil {
+		return abi.Output{}, err
+	}
+	return i.read("cr1_reduce", span)
+}
+
+func (i *instance) sendRaw(frame []byte) (span uint64, err error) {
+	if err := i.write(frame); err != nil {
+		return 0, err
+	}
+	*i.calls++
+	span, err = i.guest.Reduce(uint32(len(frame)))
+	if err != nil {
+		return 0, trapped("cr1_reduce", err)
+	}
+	return span, nil
+}
+
+// state returns the encoded state of a slot, and false when the slot does not hold the ticket.
+func (i *instance) state(slot uint32, ticket uint64) ([]byte, bool, error) {
+	call := fmt.Sprintf("cr1_state(%d, %#x)", slot, ticket)
+	span, err := i.guest.State(slot, ticket)
+	if err != nil {
+		return nil, false, trapped(call, err)
+	}
+	out, err := i.read(call, span)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case out.Status == abi.OK:
+		return out.Body, true, nil
+	case out.Status == abi.NoSuchSlot:
+		return nil, false, nil
+	}
+	return nil, false, broken(ruleStatus, "%s answers %s", call, out.Status)
+}
+
+func (i *instance) evict(slot uint32, ticket uint64) error {
+	if err := i.guest.Evict(slot, ticket); err != nil {
+		return trapped(fmt.Sprintf("cr1_evict(%d, %#x)", slot, ticket), err)
+	}
+	return nil
+}
+
+func (i *instance) idle() error {
+	if err := i.guest.Idle(idleBudget); err != nil {
+		return trapped("cr1_idle", err)
+	}
+	return nil
+}
+
+// describe says what a reduce asked for, so that a finding can be seen again.
+func describe(in *abi.ReduceInput) string {
+	s := fmt.Sprintf("%s slot %d ticket %#x seq %d action %d: % x", in.Mode, in.Slot, in.Ticket, in.Seq, in.Action, clip(in.Body))
+	if in.Mode == abi.WithState {
+		s += fmt.Sprintf(", state % x", clip(in.State))
+	}
+	return s
+}
+
+func clip(b []byte) []byte { return b[:min(len(b), 64)] }

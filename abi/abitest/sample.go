@@ -1,0 +1,109 @@
+package abitest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/abi/pack"
+)
+
+// A sample is an action that the host could send.
+type sample struct {
+	action uint16
+	body   []byte
+}
+
+// field names that actions often have: a sample sets them all, and a guest skips those that it does not know.
+var (
+	numbers = []string{"by", "n", "amount", "count", "value", "quantity"}
+	texts   = []string{"id", "key", "name", "text"}
+)
+
+// derive makes samples of each action type, and adds the given ones.
+func derive(m *abi.Manifest, given [][]byte) ([]sample, error) {
+	var samples []sample
+	for i, a := range m.Actions {
+		for _, fields := range variations() {
+			samples = append(samples, sample{uint16(i), action(a.Type, fields)})
+		}
+	}
+	for n, body := range given {
+		typ, err := abi.TypeOf(body)
+		if err != nil {
+			return nil, fmt.Errorf("sample action %d: %w", n, err)
+		}
+		i, ok := index(m, string(typ))
+		if !ok {
+			return nil, fmt.Errorf("sample action %d: the guest has no action %q", n, typ)
+		}
+		samples = append(samples, sample{i, body})
+	}
+	return samples, nil
+}
+
+func index(m *abi.Manifest, typ string) (uint16, bool) {
+	for i, a := range m.Actions {
+		if a.Type == typ {
+			return uint16(i), true
+		}
+	}
+	return 0, false
+}
+
+// A field is a key and its encoded value.
+type field struct {
+	name  string
+	value []byte
+}
+
+func action(typ string, fields []field) []byte {
+	b := pack.AppendMapLen(nil, 1+len(fields))
+	b = pack.AppendString(pack.AppendString(b, "type"), typ)
+	for _, f := range fields {
+		b = append(pack.AppendString(b, f.name), f.value...)
+	}
+	return b
+}
+
+// variations are the fields beside the type: none; small, negative and extreme numbers with texts; something nested.
+func variations() [][]field {
+	all := [][]field{nil}
+	for _, v := range []int64{0, 1, 7, -3, math.MaxInt64, math.MinInt64} {
+		var fields []field
+		for _, name := range numbers {
+			fields = append(fields, field{name, pack.AppendInt(nil, v)})
+		}
+		for _, name := range texts {
+			fields = append(fields, field{name, pack.AppendString(nil, fmt.Sprint("sample ", v))})
+		}
+		all = append(all, fields)
+	}
+	nested := pack.AppendArrayLen(nil, 2)
+	nested = pack.AppendString(pack.AppendInt(nested, 1), "two")
+	return append(all, []field{{"items", nested}, {"unknown to all", pack.AppendNil(nil)}})
+}
+
+// walk draws n inputs from the samples. Equal numbers give equal walks.
+func (t *trial) walk(number uint64, n int) []abi.ReduceInput {
+	random := rand.New(rand.NewPCG(t.cfg.Seed, number))
+	now := int64(1_700_000_000_000_000_000)
+	walk := make([]abi.ReduceInput, n)
+	for i := range walk {
+		s := t.samples[random.IntN(len(t.samples))]
+		now += random.Int64N(1_000_000_000)
+		meta := abi.Meta{Store: "default/abitest/main", Correlation: fmt.Sprint("c", i)}
+		in := abi.ReduceInput{Action: s.action, Now: now, Body: s.body, Meta: meta.Append(nil)}
+		for j := range in.Seed {
+			in.Seed[j] = byte(random.Uint32())
+		}
+		walk[i] = in
+	}
+	return walk
+}
+
+// input is the one step that tries a sample.
+func (s sample) input() abi.ReduceInput {
+	return abi.ReduceInput{Action: s.action, Body: s.body, Now: 1_700_000_000_000_000_000}
+}
