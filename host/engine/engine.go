@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +110,7 @@ func (e *Engine) acquire(ctx context.Context, name, digest string, size int) (c 
 	c = d.codes[digest]
 	if first = c == nil; first {
 		c = &code{engine: e, domain: d, digest: digest, size: size, ready: make(chan struct{})}
+		c.startFuel = cmp.Or(e.config.Meter.StartFuel, meter.DefaultStartFuel)
 		d.codes[digest] = c
 	}
 	c.refs++

@@ -11,10 +11,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// The fuel of calls other than cr1_reduce. Each of them is an exact function of the module and of the calls so far, as all fuel is.
+// The fuel of calls other than cr1_reduce. What is not listed has meter's StartFuel: _initialize, cr1_describe, cr1_configure, cr1_evict and
+// cr1_buffer.
 const (
-	// StartFuel is for _initialize, cr1_describe, cr1_configure, cr1_evict and a cr1_buffer.
-	StartFuel = 2_000_000_000
 	// StateFuel and StateFuelPerByte (of the limit on states) are for cr1_state and the migrations.
 	StateFuel        = 1_000_000_000
 	StateFuelPerByte = 64
@@ -70,7 +69,7 @@ func newInstance(c *code) (*Instance, error) {
 	// The context has no end and no values of the caller's: the engine underneath changes its behaviour on both.
 	module, err := c.domain.runtime.InstantiateModule(context.Background(), c.compiled, c.domain.config)
 	if err != nil {
-		return nil, fmt.Errorf("instantiate %s: %w", c.digest, err)
+		return nil, fmt.Errorf("instantiate: %w", err)
 	}
 	i := &Instance{
 		code: c, module: module, memory: module.Memory(),
@@ -86,7 +85,7 @@ func newInstance(c *code) (*Instance, error) {
 	i.env.instance, i.env.monotonic, i.env.level = i, 1, levelInfo
 	if initialize := module.ExportedFunction(exportInitialize); initialize != nil {
 		i.env.nowhere()
-		if trap := i.call(exportInitialize, initialize, StartFuel); trap != nil {
+		if trap := i.call(exportInitialize, initialize, i.code.startFuel); trap != nil {
 			return nil, errors.Join(trap, module.Close(context.Background()))
 		}
 	}
@@ -151,7 +150,7 @@ func (i *Instance) Evict(slot uint32, ticket uint64) error {
 	}
 	i.stack = [2]uint64{uint64(slot), ticket}
 	i.env.nowhere()
-	if trap := i.call(exportEvict, i.evict, StartFuel); trap != nil {
+	if trap := i.call(exportEvict, i.evict, i.code.startFuel); trap != nil {
 		return trap
 	}
 	return nil
@@ -184,7 +183,7 @@ func (i *Instance) Migrate(from, to uint32, state []byte, down bool) ([]byte, er
 // configured gives the guest its config. Errors: *abi.Error (CodeRejected), *Trap.
 func (i *Instance) configured(config []byte) error {
 	var out abi.Output
-	if err := i.bytesCall(exportConfigure, i.configure, &abi.BytesInput{Body: config}, StartFuel, &out); err != nil {
+	if err := i.bytesCall(exportConfigure, i.configure, &abi.BytesInput{Body: config}, i.code.startFuel, &out); err != nil {
 		return err
 	}
 	switch out.Status {
@@ -199,7 +198,7 @@ func (i *Instance) configured(config []byte) error {
 // described asks the guest for its manifest.
 func (i *Instance) described() (*abi.Manifest, error) {
 	i.env.nowhere()
-	if trap := i.call(exportDescribe, i.describe, StartFuel); trap != nil {
+	if trap := i.call(exportDescribe, i.describe, i.code.startFuel); trap != nil {
 		return nil, trap
 	}
 	var out abi.Output
@@ -324,7 +323,7 @@ func (i *Instance) growInput(n int) *Trap {
 	}
 	i.stack[0] = size
 	i.env.nowhere()
-	if trap := i.call(exportBuffer, i.buffer, StartFuel); trap != nil {
+	if trap := i.call(exportBuffer, i.buffer, i.code.startFuel); trap != nil {
 		return trap
 	}
 	ptr := uint32(i.stack[0])

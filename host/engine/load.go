@@ -102,7 +102,9 @@ func (e *Engine) compile(ctx context.Context, c *code, wasm []byte, pages uint32
 	case e.compiling <- struct{}{}:
 		defer func() { <-e.compiling }()
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	start, before := time.Now(), e.cached()
 	c.compiled, err = e.compileMetered(ctx, c.domain.runtime, m.Bytes)

@@ -71,6 +71,8 @@ type code struct {
 	digest string // of the bytes given to Load
 	size   int
 
+	startFuel int64 // of calls that have no budget of their own
+
 	refs int // guarded by engine.mu: handles, instances and loads under way
 
 	// What follows is written before ready is closed and constant afterwards.
