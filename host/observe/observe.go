@@ -158,9 +158,10 @@ type Performed struct {
 	Err      error
 }
 
-// GuestLog is one line that a guest logged. Text is the guest's: any bytes at all.
+// GuestLog is one line that a guest logged.
 type GuestLog struct {
-	Key   string
+	Key string
+	// Level is 0 debug, 1 info, 2 warn, 3 error; Text is the guest's: any bytes at all.
 	Level int
 	Text  string
 }

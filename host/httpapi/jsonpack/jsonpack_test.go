@@ -36,6 +36,8 @@ var pairs = []struct{ json, msgpack string }{
 	{`100000000000000000000.0`, "cb4415af1d78b58c40"},
 	{`1e+21`, "cb444b1ae4d6e2ef50"},
 	{`1.5e-07`, "cb3e8421f5f40d8376"},
+	{`0.000001`, "cb3eb0c6f7a0b5ed8d"},
+	{`1e-07`, "cb3e7ad7f29abcaf48"},
 	{`5e-324`, "cb0000000000000001"},
 	{`1.7976931348623157e+308`, "cb7fefffffffffffff"},
 	{`{"$float":"nan"}`, "cb7ff8000000000000"},
@@ -52,7 +54,7 @@ var pairs = []struct{ json, msgpack string }{
 
 	{`""`, "a0"},
 	{`"a\"\\\n\r\t\u0000\u001fü€𝄞/"`, "b2" + hex.EncodeToString([]byte("a\"\\\n\r\t\x00\x1fü€𝄞/"))},
-	{`"\u0008"`, "a108"},
+	{`"\u0008 ~"`, "a308207e"},
 	{`{"$str":"/w=="}`, "a1ff"},
 
 	{`{"$bin":""}`, "c400"},
@@ -249,6 +251,29 @@ func TestToJSON_refusals(t *testing.T) {
 		require.ErrorAs(t, err, &syntax, tc.in)
 		require.Contains(t, syntax.What, tc.what, tc.in)
 		require.Equal(t, "dst", string(got))
+	}
+}
+
+// Many keys are kept in another way than few.
+func TestBoth_sameKeyTwice(t *testing.T) {
+	for n := 2; n < 30; n++ {
+		for twice := range n - 1 {
+			object, packed := "{", pack.AppendMapLen(nil, n)
+			for i := range n - 1 {
+				key := fmt.Sprint("k", i)
+				object += fmt.Sprintf("%q:0,", key)
+				packed = pack.AppendInt(pack.AppendString(packed, key), 0)
+			}
+			key := fmt.Sprint("k", twice)
+			object += fmt.Sprintf("%q:0}", key)
+			packed = pack.AppendInt(pack.AppendString(packed, key), 0)
+
+			_, err := jsonpack.ToMsgpack(nil, []byte(object))
+			require.ErrorContains(t, err, "is there twice")
+			text, err := jsonpack.ToJSON(nil, packed)
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(string(text), `{"$map":[["k0",0],`), "%s", text)
+		}
 	}
 }
 

@@ -20,9 +20,9 @@ var durationBounds = [...]time.Duration{
 	10 * time.Second, 30 * time.Second,
 }
 
-// firstBucket is, for the number of bits of a duration, the bucket of the shortest duration with so many bits. From there the right
+// firstBucket is, for the number of bits of a duration that is not negative, the bucket of the shortest duration with so many bits. From there the right
 // bucket is at most two steps away.
-var firstBucket = func() (first [65]uint8) {
+var firstBucket = func() (first [64]uint8) {
 	for n := range first {
 		shortest := uint64(1) << n >> 1
 		i := 0

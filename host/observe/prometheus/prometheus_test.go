@@ -118,6 +118,7 @@ func TestMetrics_goneAfterUnload(t *testing.T) {
 	replaced.Stats = func() observe.ModuleStats { return observe.ModuleStats{Stores: 77} }
 	second := observer.ModuleLoaded(replaced)
 	first.Sent(t.Context(), &observe.Sent{Action: 0, Code: "rejected"})
+	require.Contains(t, exposition(t, registry), `stores{module="counter",tenant="default"} 77`)
 	first.Unloaded()
 
 	// The older load of a replaced module ended: its series go on, and the gauges are the newer one's.
