@@ -3,10 +3,8 @@ package abitest
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 
 	"github.com/crhost/crhost/abi"
-	"github.com/crhost/crhost/abi/pack"
 )
 
 func checkManifest(t *trial) error {
@@ -177,103 +175,14 @@ func checkStatus(t *trial) error {
 		case out.Status != abi.OK && len(out.Body) > 0:
 			return wrong("%s with a body of %d bytes", out.Status, len(out.Body))
 		case out.Status == abi.Rejected && !abi.ValidCode(out.Code):
-			return wrong("REJECTED with the code %q, want 1 to %d of a-z, 0-9, _ and .", clip(out.Code), abi.MaxNameBytes)
+			return wrong("REJECTED with the code %q, want 1 to %d of a-z, 0-9, _ and .", out.Code[:min(len(out.Code), abi.MaxNameBytes)], abi.MaxNameBytes)
 		case out.Status != abi.Rejected && len(out.Code) > 0:
-			return wrong("%s with the code %q", out.Status, clip(out.Code))
+			return wrong("%s with the code %q", out.Status, out.Code[:min(len(out.Code), abi.MaxNameBytes)])
 		case len(out.Text) > abi.MaxTextBytes:
 			return wrong("a text of %d bytes, the limit is %d", len(out.Text), abi.MaxTextBytes)
 		}
 		return nil
 	})
-}
-
-func checkCoverage(t *trial) error {
-	accepted := make([]int, len(t.report.Manifest.Actions))
-	st, err := t.store(false)
-	if err != nil {
-		return err
-	}
-	try := func(in abi.ReduceInput) error {
-		o, err := st.do(in)
-		if o.status == abi.OK {
-			accepted[in.Action]++
-		}
-		return err
-	}
-	for _, s := range t.samples {
-		st.forget()
-		if err := try(s.input()); err != nil {
-			return err
-		}
-	}
-	for _, in := range t.walk(3, 4*t.cfg.Steps) {
-		if err := try(in); err != nil {
-			return err
-		}
-	}
-	var never []string
-	for n, a := range t.report.Manifest.Actions {
-		if accepted[n] == 0 {
-			never = append(never, a.Type)
-		}
-	}
-	switch {
-	case len(never) == len(accepted):
-		return broken("coverage", "no sample was accepted: the guest needs sample actions of its own")
-	case len(never) > 0:
-		b := broken("coverage", "no sample of %s was accepted: what they do was not checked", strings.Join(never, ", "))
-		b.severity = Warning
-		return b
-	}
-	return nil
-}
-
-func checkEffects(t *trial) error {
-	limits := t.report.Manifest.Limits.OrDefault()
-	return t.everyCall(func(i *instance, call string, span uint64) error {
-		out, err := i.read(call, span)
-		if err != nil || call != "cr1_reduce" || out.Status != abi.OK {
-			return err
-		}
-		if uint64(len(out.Body)) > limits.EffectsBytes {
-			return broken("effects", "effects of %d bytes, the limit is %d", len(out.Body), limits.EffectsBytes)
-		}
-		effects, err := abi.DecodeEffects(out.Body)
-		if err != nil {
-			return broken("effects", "%v", err)
-		}
-		return undeclared(t.report.Manifest, effects)
-	})
-}
-
-// undeclared returns a breach for the first effect that the manifest does not allow.
-func undeclared(m *abi.Manifest, effects []abi.Effect) error {
-	for _, e := range effects {
-		if e.Kind.Leaf() && e.Kind != abi.KindCancel && !declares(m, e) {
-			return broken("effects", "an effect %s to %q that the manifest does not declare", e.Kind, e.Target)
-		}
-		if err := undeclared(m, e.Children); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func declares(m *abi.Manifest, e abi.Effect) bool {
-	for _, g := range m.Effects {
-		if g.Kind != e.Kind {
-			continue
-		}
-		if e.Target == "" {
-			return true
-		}
-		for _, pattern := range g.Targets {
-			if prefix, open := strings.CutSuffix(pattern, "*"); pattern == e.Target || open && strings.HasPrefix(e.Target, prefix) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func checkHeader(t *trial) error {
@@ -306,7 +215,7 @@ func checkHeader(t *trial) error {
 			}
 		}
 		got := outcome{out.Status, out.Flags, out.Body, string(out.Code), string(out.Text), longer.state}
-		if err := compare("header", "with a longer header", "as it is", walk[n:n+1], []outcome{got}, want[n:n+1]); err != nil {
+		if err := compareStep("header", "with a longer header", "as it is", n, &walk[n], &got, &want[n]); err != nil {
 			return err
 		}
 	}
@@ -320,34 +229,4 @@ func lengthen(frame []byte) []byte {
 	longer = append(longer, frame[abi.ReduceHeaderLen:]...)
 	binary.LittleEndian.PutUint16(longer[2:], abi.ReduceHeaderLen+8)
 	return longer
-}
-
-func checkState(t *trial) error {
-	limits := t.report.Manifest.Limits.OrDefault()
-	st, err := t.store(true)
-	if err != nil {
-		return err
-	}
-	for _, in := range t.walk(5, t.cfg.Steps) {
-		if o, err := st.do(in); err != nil || o.status != abi.OK {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := pack.Valid(st.state); err != nil {
-			return broken("state", "the state is not one msgpack value: %v", err).by("% x", clip(st.state))
-		}
-		if uint64(len(st.state)) > limits.StateBytes {
-			return broken("state", "a state of %d bytes, the limit is %d", len(st.state), limits.StateBytes)
-		}
-		again, ok, err := st.on.state(st.slot, st.ticket)
-		if err != nil {
-			return err
-		}
-		if !ok || !bytes.Equal(again, st.state) {
-			return broken("state", "asked twice, cr1_state answers [% x] and then [% x]", clip(st.state), clip(again))
-		}
-	}
-	return nil
 }

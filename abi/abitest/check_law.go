@@ -53,7 +53,7 @@ func checkResidency(t *trial) error {
 			if err != nil {
 				return err
 			}
-			if err := compare("residency", "from the encoded state", "going on", walk[n:n+1], []outcome{got}, want[n:n+1]); err != nil {
+			if err := compareStep("residency", "from the encoded state", "going on", n, &walk[n], &got, &want[n]); err != nil {
 				return err
 			}
 			if err := encoded.on.evict(encoded.slot, encoded.ticket); err != nil {
@@ -91,16 +91,16 @@ func checkLeak(t *trial) error {
 	}
 	for n := range t.cfg.Steps {
 		for slot, st := range together {
-			walk := walks[slot][n : n+1]
-			got, err := st.run(walk)
+			in := walks[slot][n]
+			got, err := st.do(in)
 			if err != nil {
 				return err
 			}
-			want, err := alone[slot].run(walk)
+			want, err := alone[slot].do(in)
 			if err != nil {
 				return err
 			}
-			if err := compare("leak", "beside other stores", "alone", walk, got, want); err != nil {
+			if err := compareStep("leak", "beside other stores", "alone", n, &in, &got, &want); err != nil {
 				return err
 			}
 			if slot == 1 && n%8 == 7 {
@@ -184,7 +184,7 @@ func checkIdle(t *trial) error {
 				return err
 			}
 			if !ok || !bytes.Equal(now, st.state) {
-				return broken("idle", "cr1_idle changed slot %d from [% x] to [% x]", st.slot, clip(st.state), clip(now))
+				return broken("idle", "cr1_idle changed slot %d from %s to %s", st.slot, text(st.state), text(now))
 			}
 		}
 	}

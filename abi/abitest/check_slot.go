@@ -237,7 +237,7 @@ func checkClean(t *trial) error {
 				return err
 			}
 			if !ok || !bytes.Equal(now, st.state) {
-				return broken("clean", "%s with CLEAN left [% x], before it was [% x]", o.status, clip(now), clip(st.state)).by("%s", describe(&at))
+				return broken("clean", "%s with CLEAN left %s, before it was %s", o.status, text(now), text(st.state)).by("%s", describe(&at))
 			}
 			st.held = true // as it says
 		}
@@ -267,8 +267,8 @@ func (t *trial) cleanFresh(st *store, refused abi.ReduceInput) error {
 			return err
 		}
 		if out.Status != want.status || out.Status == abi.OK && !bytes.Equal(state, want.state) {
-			return broken("clean", "after FRESH was refused with CLEAN, RESIDENT answers %s with state [% x], FRESH %s with [% x]",
-				out.Status, clip(state), want.status, clip(want.state)).by("refused: action %d: % x", refused.Action, clip(refused.Body))
+			return broken("clean", "after FRESH was refused with CLEAN, RESIDENT answers %s with state %s, FRESH %s with %s",
+				out.Status, text(state), want.status, text(want.state)).by("refused: %s", text(refused.Body))
 		}
 		st.forget()
 		again := st.address(refused)
@@ -292,7 +292,7 @@ func checkHint(t *trial) error {
 				return err
 			}
 			if o.status == abi.OK && o.flags&abi.StateChanged == 0 && before != nil && !bytes.Equal(before, o.state) {
-				return broken("hint", "OK without STATE_CHANGED, and the state went from [% x] to [% x]", clip(before), clip(o.state)).by("%s", describe(&at))
+				return broken("hint", "OK without STATE_CHANGED, and the state went from %s to %s", text(before), text(o.state)).by("%s", describe(&at))
 			}
 		}
 	}

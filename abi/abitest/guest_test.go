@@ -19,9 +19,10 @@ var counter string
 
 // A guest runs an instance in bare wazero: no metering, no limits. The kit's own tests must not stand on the engine that it is there to test.
 type guest struct {
-	ctx    context.Context
-	module api.Module
-	memory api.Memory
+	ctx     context.Context
+	module  api.Module
+	memory  api.Memory
+	exports map[string]api.Function // looking one up is dear
 }
 
 var _ abitest.Guest = (*guest)(nil)
@@ -45,14 +46,17 @@ func open(t *testing.T, src string) func(context.Context) (abitest.Guest, error)
 		if err != nil {
 			return nil, err
 		}
-		return &guest{ctx: ctx, module: module, memory: module.Memory()}, nil
+		return &guest{ctx: ctx, module: module, memory: module.Memory(), exports: map[string]api.Function{}}, nil
 	}
 }
 
 func (g *guest) call(export string, args ...uint64) (uint64, error) {
-	f := g.module.ExportedFunction(export)
-	if f == nil {
-		return 0, errors.New("no export " + export)
+	f, ok := g.exports[export]
+	if !ok {
+		if f = g.module.ExportedFunction(export); f == nil {
+			return 0, errors.New("no export " + export)
+		}
+		g.exports[export] = f
 	}
 	results, err := f.Call(g.ctx, args...)
 	if err != nil || len(results) == 0 {

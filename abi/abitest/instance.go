@@ -140,11 +140,9 @@ func (i *instance) idle() error {
 
 // describe says what a reduce asked for, so that a finding can be seen again.
 func describe(in *abi.ReduceInput) string {
-	s := fmt.Sprintf("%s slot %d ticket %#x seq %d action %d: % x", in.Mode, in.Slot, in.Ticket, in.Seq, in.Action, clip(in.Body))
+	s := fmt.Sprintf("%s slot %d ticket %#x seq %d: %s", in.Mode, in.Slot, in.Ticket, in.Seq, text(in.Body))
 	if in.Mode == abi.WithState {
-		s += fmt.Sprintf(", state % x", clip(in.State))
+		s += ", state " + text(in.State)
 	}
 	return s
 }
-
-func clip(b []byte) []byte { return b[:min(len(b), 64)] }

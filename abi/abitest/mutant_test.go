@@ -66,6 +66,12 @@ var mutants = []mutant{
 		`(local.set $count (i64.load offset=8 (call $slot (local.get $slot))))
 		 (i64.store offset=8 (call $slot (local.get $slot)) (i64.add (local.get $count) (i64.const 1)))`,
 	}},
+	{"a NaN with a payload", "nan", []string{
+		`(i64.const 0xd374_6e75_6f63_a581)`, `(i64.const 0xd374_6e75_6f63_a582)`,
+		`(i32.const 16) (i32.const 0) (i32.const 0) (i32.const 0x0420)`, `(i32.const 27) (i32.const 0) (i32.const 0) (i32.const 0x0420)`,
+		beforeFunc, `(data (i32.const 0x03d0) "\a1n\cb\7f\f8\00\00\00\00\00\01")` + beforeFunc,
+		`(local.set $at (i32.const 0x0430))`, `(local.set $at (i32.const 0x0430)) (memory.copy (i32.const 0x0430) (i32.const 0x03d0) (i32.const 11))`,
+	}},
 	{"the clock shows in the count", "twin", []string{
 		`(memory (export "memory") 1)`, `(import "clock" "now" (func $now (result i64))) (memory (export "memory") 1)`,
 		addition, `(local.set $sum (i64.add (call $now) (i64.add (local.get $count) (local.get $by))))`,

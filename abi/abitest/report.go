@@ -81,7 +81,7 @@ type breach struct {
 	detail   string
 }
 
-func (b *breach) Error() string { return b.rule + ": " + b.message }
+func (b *breach) Error() string { return b.message }
 
 func broken(rule, format string, args ...any) *breach {
 	return &breach{rule: rule, severity: Error, message: fmt.Sprintf(format, args...)}

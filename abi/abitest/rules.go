@@ -84,6 +84,11 @@ var rules = []rule{
 		check: checkState,
 	},
 	{
+		Rule:  Rule{"nan", "A NaN in a state or in effects is written as 0x7ff8000000000000."},
+		needs: basic,
+		check: checkNaN,
+	},
+	{
 		Rule:  Rule{"twin", "Two instances answer the same calls with the same bytes."},
 		needs: basic,
 		check: checkTwin,

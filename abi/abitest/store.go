@@ -2,7 +2,7 @@ package abitest
 
 import (
 	"bytes"
-	"fmt"
+	"strconv"
 
 	"github.com/crhost/crhost/abi"
 )
@@ -93,27 +93,32 @@ func (s *store) forget() {
 // compare returns a breach at the first step in which two walks differ.
 func compare(rule, one, other string, walk []abi.ReduceInput, a, b []outcome) error {
 	for n := range walk {
-		if what, x, y := difference(&a[n], &b[n]); what != "" {
-			return broken(rule, "step %d: %s: %s %s, %s %s", n+1, what, one, x, other, y).
-				by("action %d: % x", walk[n].Action, clip(walk[n].Body))
+		if err := compareStep(rule, one, other, n, &walk[n], &a[n], &b[n]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+func compareStep(rule, one, other string, n int, in *abi.ReduceInput, a, b *outcome) error {
+	if what, x, y := difference(a, b); what != "" {
+		return broken(rule, "%s: %s %s, %s %s", what, one, x, other, y).by("action %d of a walk: %s", n+1, text(in.Body))
+	}
+	return nil
+}
+
 func difference(a, b *outcome) (what, x, y string) {
-	hex := func(b []byte) string { return fmt.Sprintf("[% x]", clip(b)) }
 	switch {
 	case a.status != b.status:
 		return "status", a.status.String(), b.status.String()
 	case a.code != b.code:
-		return "code", a.code, b.code
+		return "code", strconv.Quote(a.code), strconv.Quote(b.code)
 	case a.text != b.text:
-		return "text", a.text, b.text
+		return "text", strconv.Quote(a.text), strconv.Quote(b.text)
 	case !bytes.Equal(a.body, b.body):
-		return "effects", hex(a.body), hex(b.body)
+		return "effects", text(a.body), text(b.body)
 	case !bytes.Equal(a.state, b.state):
-		return "state", hex(a.state), hex(b.state)
+		return "state", text(a.state), text(b.state)
 	}
 	return "", "", ""
 }
