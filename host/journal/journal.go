@@ -60,7 +60,7 @@ type Backend interface {
 	// An error that is [ErrRefused] means that nothing was written and that the backend still works. After any other error it is unknown what was
 	// written, and the backend refuses all further batches with an error that is not ErrRefused.
 	//
-	// REQUIRES: an appended seq is the one after the log's last, unless the log is empty. A backend may panic when it is not.
+	// REQUIRES: an appended seq is the one after the log's last, unless the log is empty. A backend that notices ends.
 	Apply(b *Batch) error
 
 	// Snapshot returns a consistent reader, to be closed.

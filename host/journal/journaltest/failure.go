@@ -19,7 +19,7 @@ func failureChecks() []check {
 			s := newShard(k, before, journal.Config{OnFail: func(err error) { failures = append(failures, err) }})
 			_, good := s.step()
 			let(1, nil)
-			require.NoError(k, s.fence.Wait(context.Background(), good))
+			require.NoError(k, s.ask(good))
 
 			_, p2 := s.step()
 			w2 := s.wait(context.Background(), p2)
@@ -35,12 +35,12 @@ func failureChecks() []check {
 			w3.requireError(k, journal.ErrBatchFailed)
 			require.Len(k, failures, 1)
 			require.ErrorIs(k, s.fence.Err(), journal.ErrBatchFailed)
-			require.NoError(k, s.fence.Wait(context.Background(), good), "older positions stay durable")
+			require.NoError(k, s.ask(good), "older positions stay durable")
 			s.requireDurable(1)
 
 			// A step that was in the shard when the batch failed builds on what is lost.
 			_, p4 := s.enqueue()
-			require.ErrorIs(k, s.fence.Wait(context.Background(), p4), journal.ErrBatchFailed)
+			require.ErrorIs(k, s.ask(p4), journal.ErrBatchFailed)
 			require.Equal(k, good, s.fence.Watermark())
 			_, lost := s.told()
 			require.Empty(k, lost, "nothing is taken back before Recover")
@@ -57,12 +57,12 @@ func failureChecks() []check {
 			require.EqualValues(k, 2, seq)
 			require.Equal(k, p4+1, p5, "positions go on")
 			let(3, nil)
-			require.NoError(k, s.fence.Wait(context.Background(), p5))
+			require.NoError(k, s.ask(p5))
 			s.requireDurable(2)
 			for _, p := range []journal.Position{p2, p3, p4} {
-				require.ErrorIs(k, s.fence.Wait(context.Background(), p), journal.ErrBatchFailed, "a failed position stays failed")
+				require.ErrorIs(k, s.ask(p), journal.ErrBatchFailed, "a failed position stays failed")
 			}
-			require.NoError(k, s.fence.Wait(context.Background(), good))
+			require.NoError(k, s.ask(good))
 			require.Len(k, failures, 1)
 		}},
 		{name: "failure/failing again and again", bubble: true, run: func(k *kit) {
@@ -75,19 +75,25 @@ func failureChecks() []check {
 			for n := range 40 {
 				seq, p := s.step()
 				require.EqualValues(k, n/4+1, seq)
-				err := s.fence.Wait(context.Background(), p)
+				err := s.ask(p)
 				require.Equal(k, n%4 != 3, errors.Is(err, journal.ErrBatchFailed), "step %d: %v", n, err)
 			}
 			s.requireDurable(10)
 			for p := journal.Position(1); p <= 40; p++ {
-				err := s.fence.Wait(context.Background(), p)
+				err := s.ask(p)
 				require.Equal(k, p%4 != 0, errors.Is(err, journal.ErrBatchFailed), "position %d: %v", p, err)
 			}
 		}},
 		{name: "failure/waiters hear after OnFail", bubble: true, run: func(k *kit) {
 			before, let := held(k)
-			onFail := make(chan error)
-			s := newShard(k, before, journal.Config{OnFail: func(err error) { onFail <- err }})
+			onFail, ended := make(chan error), make(chan struct{})
+			k.Cleanup(func() { close(ended) })
+			s := newShard(k, before, journal.Config{OnFail: func(err error) {
+				select {
+				case onFail <- err:
+				case <-ended:
+				}
+			}})
 			_, p := s.step()
 			leader := s.wait(context.Background(), p)
 			synctest.Wait()
@@ -108,7 +114,7 @@ func failureChecks() []check {
 			s := newShard(k, before, journal.Config{OnFail: func(err error) { failures = append(failures, err) }})
 			_, good := s.step()
 			let(1, nil)
-			require.NoError(k, s.fence.Wait(context.Background(), good))
+			require.NoError(k, s.ask(good))
 			_, p2 := s.step()
 			w2 := s.wait(context.Background(), p2)
 			synctest.Wait()
@@ -126,12 +132,12 @@ func failureChecks() []check {
 			require.Len(k, failures, 1)
 			require.ErrorIs(k, failures[0], journal.ErrOutcomeUnknown)
 			_, p4 := s.enqueue()
-			require.ErrorIs(k, s.fence.Wait(context.Background(), p4), journal.ErrOutcomeUnknown)
+			require.ErrorIs(k, s.ask(p4), journal.ErrOutcomeUnknown)
 			require.ErrorIs(k, s.fence.Recover(), journal.ErrOutcomeUnknown)
 			require.ErrorIs(k, s.fence.Err(), journal.ErrOutcomeUnknown)
 			s.fence.Kick()
 			require.ErrorIs(k, s.fence.Close(), journal.ErrOutcomeUnknown)
-			require.NoError(k, s.fence.Wait(context.Background(), good))
+			require.NoError(k, s.ask(good))
 			durable, lost := s.told()
 			require.Equal(k, []uint64{1}, durable)
 			require.Empty(k, lost)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -121,6 +122,15 @@ func (s *shard) wait(ctx context.Context, p journal.Position) *outcome {
 		o.ended.Store(true)
 	}()
 	return o
+}
+
+// ask calls Wait for a position that has to be settled. To be called in a bubble.
+func (s *shard) ask(p journal.Position) error {
+	s.kit.Helper()
+	o := s.wait(context.Background(), p)
+	synctest.Wait()
+	require.True(s.kit, o.ended.Load(), "position %d is settled", p)
+	return o.err
 }
 
 func (o *outcome) requireDurable(k *kit) {

@@ -17,19 +17,20 @@ type log struct {
 
 func (l *log) slot(seq uint64) *[]byte { return &l.slots[seq&uint64(len(l.slots)-1)] }
 
-func (l *log) append(seq uint64, record []byte) {
+func (l *log) append(seq uint64, record []byte) error {
 	kept := l.next - l.first
 	switch {
 	case kept == 0:
 		l.first, l.next = seq, seq
 	case seq != l.next:
-		panic(fmt.Sprintf("memory journal: record %d appended after %d", seq, l.next-1))
+		return fmt.Errorf("record %d appended after %d", seq, l.next-1)
 	}
 	if kept == uint64(len(l.slots)) {
 		l.resize(max(2*len(l.slots), 4))
 	}
 	*l.slot(seq) = record
 	l.next++
+	return nil
 }
 
 func (l *log) resize(n int) {
@@ -65,18 +66,18 @@ func (p *partition) keep(life journal.Incarnation, l *log) {
 	p.logs[life] = l
 }
 
-func (p *partition) write(w *journal.LogWrite, history uint64) {
+func (p *partition) write(w *journal.LogWrite, history uint64) (err error) {
 	l := p.logs[w.Life]
 	if l == nil {
 		if w.Op == journal.OpDrop || w.Op == journal.OpTrim {
-			return
+			return nil
 		}
 		l = new(log)
 		p.keep(w.Life, l)
 	}
 	switch w.Op {
 	case journal.OpAppend:
-		l.append(w.Seq, w.Record)
+		err = l.append(w.Seq, w.Record)
 		l.bound(history)
 	case journal.OpRelease:
 		l.released = max(l.released, w.Seq)
@@ -86,6 +87,7 @@ func (p *partition) write(w *journal.LogWrite, history uint64) {
 	case journal.OpDrop:
 		delete(p.logs, w.Life)
 	}
+	return err
 }
 
 // Bounds returns the first and last seq kept; see journal.Reader.

@@ -14,7 +14,7 @@
 //
 // # When it fails
 //
-// Apply fails when a hook does and after Close, Crash or an error of unknown outcome.
+// Apply fails when a hook does, when a record does not follow its log's last, and after Close, Crash or an error of unknown outcome.
 package memory
 
 import (
@@ -80,14 +80,20 @@ func (b *Backend) Apply(batch *journal.Batch) error {
 		b.unlock(held, len(rows) > 0)
 		return *dead
 	}
+	var broken error
 	for i := range logs {
-		b.parts[partitionOf(logs[i].Life)].write(&logs[i], b.history)
+		if err := b.parts[partitionOf(logs[i].Life)].write(&logs[i], b.history); err != nil {
+			broken = b.die(err)
+		}
 	}
 	for i := range rows {
 		b.rows.write(&rows[i])
 	}
 	b.unlock(held, len(rows) > 0)
 
+	if broken != nil {
+		return broken
+	}
 	if b.config.After != nil {
 		if err := b.config.After(batch); err != nil {
 			return b.die(err)
