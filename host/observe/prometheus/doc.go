@@ -8,6 +8,20 @@
 // loaded, so that rates and alerts work from the first event, and is gone after it is unloaded. (Codes and causes are not in a manifest:
 // their series begin with the first event.)
 //
+// # Metrics
+//
+//	sends    actions_total{action,outcome} refusals_total{code} fuel_total{action}
+//	         reducer_duration_seconds{action} lock_wait_seconds send_duration_seconds
+//	effects  effects_total{kind} effect_failures_total{kind} effect_duration_seconds{kind} dlq_size parked_leaves
+//	journal  commit_latency_seconds commit_batch_actions commit_bytes_total commit_failures_total watermark_lag
+//	guests   traps_total{cause} rebuilds_total{cause} rebuild_actions_total rebuild_duration_seconds guest_memory_bytes residents
+//	         guest_log_lines_total
+//	stores   stores shards halted_stores halts_total{code} resumes_total queue_depth
+//	readers  subscribers gaps_total gap_actions_total
+//	deploys  swap_pause_seconds
+//	         without tenant and module: deploys_total{outcome} deploy_duration_seconds{outcome} compile_duration_seconds{cached}
+//	         compile_failures_total
+//
 // # Labels
 //
 // Labels are bounded by what operators deploy: tenant, module, and an action type or effect kind of the module's manifest. Action types

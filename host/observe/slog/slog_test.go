@@ -100,6 +100,7 @@ func TestText_clean(t *testing.T) {
 		{"C1 control", "a\u009bb", `a\U0000009bb`},
 		{"separators", "a\u2028b\u2029c", `a\U00002028b\U00002029c`},
 		{"direction", "a\u202eb\u2066c", `a\U0000202eb\U00002066c`},
+		{"replacement character", "\ufffd\n\xff", `�\x0a\xff`},
 		{"not UTF-8", "a\xffb\xe2\x82", `a\xffb\xe2\x82`},
 		{"as long as may be", strings.Repeat("x", observeslog.MaxText), strings.Repeat("x", observeslog.MaxText)},
 		{"longer", strings.Repeat("x", observeslog.MaxText+1), strings.Repeat("x", observeslog.MaxText) + "..."},
