@@ -42,7 +42,7 @@ var mutants = []mutant{
 	{"a frame outside memory", "output", []string{`(i64.const 0x0000_0400_0000_0020)`, `(i64.const 0xffff_ff00_0000_0020)`}},
 	{"an unknown status", "output", []string{`(call $answer (i32.const 4)`, `(call $answer (i32.const 5)`}},
 	{"a code in upper case", "status", []string{`"overflow" "the`, `"OVERFLOW" "the`}},
-	{"a rejection without code", "status", []string{`(i32.const 0) (i32.const 8) (i32.const 31)`, `(i32.const 0) (i32.const 0) (i32.const 31)`}},
+	{"a rejection without code", "status", []string{`(i32.const 0) (i32.const 8) (i32.const 42)`, `(i32.const 0) (i32.const 0) (i32.const 42)`}},
 	{"reset is never accepted", "coverage", []string{resetting, "(global.set $bad (i32.const 1))\n        (br $done))"}},
 	{"an undeclared effect", "effects", []string{
 		`(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))

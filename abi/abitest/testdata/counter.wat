@@ -30,9 +30,9 @@
       "\83" "\a4type" "\a9decrement" "\a4kind" "\a7command" "\a3doc" "\b2Subtract by, or 1."
       "\83" "\a4type" "\a5reset"     "\a4kind" "\a7command" "\a3doc" "\adGo back to 0.")
 
-  (data (i32.const 0x0300) "overflow" "the count would not fit 64 bits")
-  (data (i32.const 0x0330) "by is not an integer")
-  (data (i32.const 0x0350) "count is not an integer")
+  (data (i32.const 0x0300) "overflow" "the count would leave the range of 64 bits")
+  (data (i32.const 0x0340) "by is not an integer")
+  (data (i32.const 0x0358) "count is not an integer")
 
   (func (export "cr1_describe") (result i64)
     (call $answer (i32.const 0) (i32.const 0) (i32.const 217) (i32.const 0) (i32.const 0) (i32.const 0x0100)))
@@ -128,7 +128,7 @@
             (if (call $failed)
               (then
                 (i32.store offset=16 (local.get $slot) (i32.const 0))
-                (return (call $answer (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 23) (i32.const 0x0350)))))))))
+                (return (call $answer (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 23) (i32.const 0x0358)))))))))
     (local.set $count (i64.load offset=8 (local.get $slot)))
 
     ;; What the action asks for. Until the sum is stored the slot is as it was: every refusal is CLEAN.
@@ -151,9 +151,9 @@
         (br $done))
       unreachable)
     (if (call $failed)
-      (then (return (call $answer (i32.const 2) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 20) (i32.const 0x0330)))))
+      (then (return (call $answer (i32.const 2) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 20) (i32.const 0x0340)))))
     (if (i64.lt_s (local.get $over) (i64.const 0))
-      (then (return (call $answer (i32.const 1) (i32.const 2) (i32.const 0) (i32.const 8) (i32.const 31) (i32.const 0x0300)))))
+      (then (return (call $answer (i32.const 1) (i32.const 2) (i32.const 0) (i32.const 8) (i32.const 42) (i32.const 0x0300)))))
     (i64.store offset=8 (local.get $slot) (local.get $sum))
     (call $answer (i32.const 0)
       (i32.or (i32.eqz (local.get $mode)) (i64.ne (local.get $sum) (local.get $count)))  ;; STATE_CHANGED: a first state is a change
