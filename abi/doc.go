@@ -15,7 +15,8 @@
 //
 //	memory                                     the memory that all pointers are into
 //	_initialize       ()                       optional: called once, before anything else
-//	cr1_buffer        (size i32) -> ptr i32    the input buffer: at least size bytes, 8-aligned, valid until the next cr1_buffer
+//	cr1_buffer        (size i32) -> ptr i32    the input buffer: at least size bytes, 8-aligned, valid until the next cr1_buffer;
+//	                                           it traps when there is no memory for them
 //	cr1_describe      () -> i64                the manifest
 //	cr1_configure     (len i32) -> i64         optional: the revision's config, at most once per instance, before the first reduce
 //	cr1_reduce        (len i32) -> i64         one action
@@ -45,9 +46,14 @@
 //
 // # Frames
 //
-// All header fields are little-endian; offsets and lengths are in bytes; a frame starts 8-aligned. Each frame starts with its version
-// and the length of its header, a multiple of 8: readers skip header fields beyond those they know, writers zero what is reserved.
-// Sections follow the header in the order of their lengths, without gaps.
+// All header fields are little-endian; offsets and lengths are in bytes; a frame starts 8-aligned. Each frame starts with its version,
+// which is 1, and the length of its header, a multiple of 8: readers skip header fields beyond those they know, writers zero what is
+// reserved. Sections follow the header in the order of their lengths, without gaps. A guest MUST trap on another version and on lengths
+// that reach beyond len.
+//
+// Values are msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md). An integer may come in any form that holds it, signed or
+// unsigned, of any width; a string that is a key or a name is of type str. Arrays and maps nest at most 64 deep. Where a map's fields are
+// listed, their order is free.
 //
 // Reduce input (cr1_reduce), header_len 72:
 //
@@ -70,7 +76,12 @@
 //	+------------+------------+------------+------------+-------+--------+------+
 //
 // action (at 6) is the index of the action's type in the manifest: the host has parsed it, and an unknown type never reaches the guest.
-// The action section is a msgpack map, its type included. flags is 0: a guest MUST trap on flags or a mode that it does not know.
+// The action section is one msgpack map, its type included, well formed and with strings for keys: the host has seen to that, and to nothing
+// else. A guest answers BAD_ACTION when a field is not what the type takes, and skips fields that it does not know. flags is 0: a guest
+// MUST trap on flags or a mode that it does not know.
+//
+// The state section may hold any bytes, since an older revision may have written them: a guest answers BAD_STATE, and does not trap, when
+// they are not one value that is a state of its schema.
 //
 // Bytes input (cr1_configure, cr1_migrate, cr1_migrate_down), header_len 16:
 //
@@ -103,7 +114,7 @@
 //	cr1_migrate*      the state, one msgpack value  BAD_STATE, REJECTED
 //
 //	status  0 OK, 1 REJECTED, 2 BAD_ACTION, 3 BAD_STATE, 4 NO_SUCH_SLOT
-//	flags   1 STATE_CHANGED: a hint for caches only; OK without it means that the state's bytes are as before
+//	flags   1 STATE_CHANGED: a hint for caches only; OK without it means that the state's bytes are as before (in FRESH there are none: set it)
 //	        2 CLEAN: not OK, and the slot holds exactly what it held before the call (for FRESH and STATE: what the call brought)
 //
 // A rejection carries a code, [a-z0-9_.]{1,64}, and may carry a text; BAD_ACTION and BAD_STATE may carry a text. State size hint is about how
@@ -135,7 +146,7 @@
 //
 // # Manifest
 //
-// A msgpack map; a host skips keys that it does not know.
+// A msgpack map; a host skips keys that it does not know. All but name, schema and actions may be left out.
 //
 //	abi         uint    minor version that the guest needs: 0
 //	name        str     [a-z0-9_.]{1,64}
