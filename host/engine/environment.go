@@ -127,8 +127,3 @@ func (e *environment) flush() {
 	e.pass()
 	e.written, e.printed, e.passed = 0, e.printed[:0], 0
 }
-
-// lastOutput is the end of what the guest printed in this call.
-func (e *environment) lastOutput() string {
-	return string(e.printed[max(0, len(e.printed)-maxMessageBytes):])
-}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/crhost/crhost/abi"
@@ -147,11 +146,4 @@ func TestCauses(t *testing.T) {
 		require.True(t, met[c], c)
 	}
 	require.Len(t, met, len(engine.Causes()))
-}
-
-func TestTrap_printsNothingThatIsNotText(t *testing.T) {
-	err := (&engine.Trap{Call: "cr1_reduce", What: "unreachable", Message: "first\n\x1b[31mred\xff\n"}).Error()
-	require.Equal(t, `cr1_reduce: unreachable: \x1b[31mred\xff`, err)
-	long := (&engine.Trap{Call: "c", What: "w", Message: strings.Repeat("x", 5000)}).Error()
-	require.Less(t, len(long), 300)
 }

@@ -26,19 +26,20 @@ func Causes() []Cause {
 	return []Cause{CauseTrap, CauseFuel, CauseDepth, CauseExit, CauseSleep, CauseOutput, CauseLog}
 }
 
-// maxMessageBytes of what the guest wrote before it trapped are kept.
-const maxMessageBytes = 4 << 10
+// maxOutputBytes of what the guest wrote before it trapped are kept.
+const maxOutputBytes = 4 << 10
 
 // A Trap ended a call and poisoned its instance: nothing that the guest held can be relied on, and the instance takes no further call.
 // It says nothing about other instances of the module.
 type Trap struct {
-	Call    string // the export that was called
-	Cause   Cause
-	What    string // what happened, without the call and the function
-	Func    string // the innermost function of the guest: a name, or $N for the function with index N; empty when not known
-	Message string // the last 4 KiB that the guest wrote to fd 1 and 2 in this call: any bytes at all
-	Fuel    int64  // used by the call, up to the last point where the guest wrote its counter down
-	Err     error  // of the WebAssembly engine, nil when the call itself returned
+	Call      string // the export that was called
+	Cause     Cause
+	What      string // what happened, without the call and the function
+	Func      string // the innermost function of the guest, passing over Go's runtime: a name, or $N for the function with index N; may be empty
+	LastWords string // the line of the guest's output in this call that says why, made printable; may be empty
+	Output    string // the last 4 KiB that the guest wrote to fd 1 and 2 in this call: any bytes at all
+	Fuel      int64  // used by the call, up to the last point where the guest wrote its counter down
+	Err       error  // of the WebAssembly engine, nil when the call itself returned
 }
 
 func (t *Trap) Error() string {
@@ -46,8 +47,8 @@ func (t *Trap) Error() string {
 	if t.Func != "" {
 		s += " in " + t.Func
 	}
-	if words := lastWords(t.Message); words != "" {
-		s += ": " + words
+	if t.LastWords != "" {
+		s += ": " + t.LastWords
 	}
 	return s
 }
@@ -56,9 +57,9 @@ func (t *Trap) Error() string {
 func (t *Trap) Unwrap() error { return t.Err }
 
 // lastWords picks the line of a guest's output that says why it ended.
-func lastWords(message string) string {
+func lastWords(output []byte) string {
 	var last string
-	for line := range strings.Lines(message) {
+	for line := range strings.Lines(string(output)) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.Contains(line, "panicked at") {
 			last = line
@@ -87,7 +88,11 @@ func (s *stop) Error() string { return s.what }
 // explain says why a call ended in err. The counters come first: when one of them is below zero, the trap is the meter's own, whatever
 // instruction it used.
 func (i *Instance) explain(call string, err error) *Trap {
-	t := &Trap{Call: call, Cause: CauseTrap, Fuel: i.used, Err: err, Message: i.env.lastOutput(), Func: innermost(err)}
+	said := i.env.printed
+	t := &Trap{
+		Call: call, Cause: CauseTrap, Fuel: i.used, Err: err, Func: innermost(err),
+		LastWords: lastWords(said), Output: string(said[max(0, len(said)-maxOutputBytes):]),
+	}
 	var s *stop
 	switch {
 	case int64(i.fuel.Get()) < 0:
@@ -110,8 +115,10 @@ func wasmError(err error) string {
 	return strings.TrimPrefix(what, "wasm error: ")
 }
 
-// innermost finds the innermost guest function in the stack trace of err. Host functions come first in it, under the names of their modules.
+// innermost finds the innermost guest function in the stack trace of err. Host functions come first in it, under the names of their
+// modules, then, when Go panicked, its runtime.
 func innermost(err error) string {
+	var first string
 	_, stack, _ := strings.Cut(err.Error(), stackHeader)
 	for line := range strings.Lines(stack) {
 		line = strings.TrimSpace(line)
@@ -120,7 +127,7 @@ func innermost(err error) string {
 			open = strings.LastIndexByte(before, '(')
 		}
 		if open <= 0 {
-			return ""
+			break
 		}
 		module, name, dotted := strings.Cut(line[:open], ".")
 		if module == hostModule || module == wasiModule {
@@ -129,7 +136,12 @@ func innermost(err error) string {
 		if !dotted {
 			name = module
 		}
-		return strings.TrimPrefix(name, ".")
+		if name = strings.TrimPrefix(name, "."); !strings.HasPrefix(name, "runtime.") && !strings.HasPrefix(name, "wasm_pc_f_loop") {
+			return name
+		}
+		if first == "" {
+			first = name
+		}
 	}
-	return ""
+	return first
 }

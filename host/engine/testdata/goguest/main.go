@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"sort"
 	"strconv"
@@ -24,6 +23,8 @@ var (
 	frame []byte
 	state []byte
 	hoard [][]byte
+
+	garbage []byte
 )
 
 func main() {}
@@ -74,8 +75,8 @@ func reduce(n int32) int64 {
 			hoard = append(hoard, make([]byte, 1<<20))
 		}
 	case 3:
-		for i := range 1000 {
-			say = fmt.Sprint(i, make([]byte, 16))[:2]
+		for range 500 {
+			garbage = make([]byte, 4096)
 		}
 	case 4:
 		say = fmt.Sprint(time.Now().UnixNano(), time.Since(time.Now()))
@@ -95,8 +96,8 @@ func printing(n int) string {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	_, err := os.Open("/etc/passwd")
-	return fmt.Sprint(names, n, err != nil, time.Duration(n))
+	_, err := strconv.Atoi("x")
+	return fmt.Sprint(names, n, errors.Is(err, strconv.ErrSyntax), time.Duration(n))
 }
 
 //go:wasmexport cr1_state
