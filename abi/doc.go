@@ -114,7 +114,7 @@
 //	cr1_migrate*      the state, one msgpack value  BAD_STATE, REJECTED
 //
 //	status  0 OK, 1 REJECTED, 2 BAD_ACTION, 3 BAD_STATE, 4 NO_SUCH_SLOT
-//	flags   1 STATE_CHANGED: a hint for caches only; OK without it means that the state's bytes are as before (in FRESH there are none: set it)
+//	flags   1 STATE_CHANGED: a hint for caches only; OK without it means that the state's bytes are as before (with FRESH it says nothing)
 //	        2 CLEAN: not OK, and the slot holds exactly what it held before the call (for FRESH and STATE: what the call brought)
 //
 // A rejection carries a code, [a-z0-9_.]{1,64}, and may carry a text; BAD_ACTION and BAD_STATE may carry a text. State size hint is about how

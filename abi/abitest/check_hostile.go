@@ -14,7 +14,7 @@ func checkUnknown(t *trial) error {
 		what   string
 		offset int
 		value  byte
-	}{{"mode 3", 4, 3}, {"mode 255", 4, 255}, {"a byte of flags", 5, 1}, {"flag 1", 8, 1}, {"flag 1<<31", 11, 0x80}} {
+	}{{"version 2", 0, 2}, {"mode 3", 4, 3}, {"mode 255", 4, 255}, {"a byte of flags", 5, 1}, {"flag 1", 8, 1}, {"flag 1<<31", 11, 0x80}} {
 		i, err := t.instance()
 		if err != nil {
 			return err

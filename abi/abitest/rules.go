@@ -104,7 +104,7 @@ var rules = []rule{
 		check: checkHeader,
 	},
 	{
-		Rule:  Rule{"unknown", "A mode or flag that the guest does not know traps."},
+		Rule:  Rule{"unknown", "A frame version, mode or flag that the guest does not know traps."},
 		needs: basic,
 		check: checkUnknown,
 	},

@@ -156,7 +156,7 @@
       (then (return (call $answer (i32.const 1) (i32.const 2) (i32.const 0) (i32.const 8) (i32.const 42) (i32.const 0x0300)))))
     (i64.store offset=8 (local.get $slot) (local.get $sum))
     (call $answer (i32.const 0)
-      (i32.or (i32.eqz (local.get $mode)) (i64.ne (local.get $sum) (local.get $count)))  ;; STATE_CHANGED: a first state is a change
+      (i64.ne (local.get $sum) (local.get $count))  ;; STATE_CHANGED
       (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
 
   ;; Traps on a frame that no host of this version sends.
