@@ -13,19 +13,20 @@ const (
 	DefaultTables         = 100
 	DefaultTableEntries   = 100_000
 	DefaultElementEntries = 200_000
-	DefaultSegments       = 100_000
+	DefaultSegments       = 110_000 // Go's linker makes up to 100,000 data segments and one of elements
 	DefaultBrTargets      = 10_000
 	DefaultBrTargetsTotal = 1_000_000
 	DefaultBodyBytes      = 1 << 20
 	DefaultNameBytes      = 1 << 10
 	DefaultExports        = 1_000
 	DefaultGlobals        = 10_000
-	DefaultControlDepth   = 500
+	DefaultControlDepth   = 5_000 // Go nests a block for each place a function can resume at: 550 in a program that uses fmt
 	DefaultBlocks         = 5_000
-	DefaultValues         = 1_000_000
-	DefaultValuesTotal    = 50_000_000
-	DefaultMerges         = 10_000_000
-	DefaultMergesTotal    = 200_000_000
+	DefaultValues         = 200_000
+	DefaultValuesTotal    = 10_000_000
+	DefaultMerges         = 5_000_000
+	DefaultMergesTotal    = 50_000_000
+	DefaultFlowTotal      = 500_000_000
 	DefaultMemoryPages    = 1_024 // 64 MiB
 	DefaultDepth          = 10_000
 	DefaultStartFuel      = 2_000_000_000
@@ -51,13 +52,15 @@ type Limits struct {
 	Exports        int
 	Globals        int
 	ControlDepth   int // nested blocks of a function
-	Blocks         int // blocks and ifs of a function, and as many loops
+	Blocks         int // blocks, ifs and memory.grow of a function, and as many loops and instructions charged by length, which compile to loops
 
 	// Values bounds what branches carry and calls return in a function; a call also counts once for each mutable global,
 	// which the compiler reads again after it.
 	Values, ValuesTotal int
 	// Merges bounds the values that may have to be merged where control flow joins: locals and mutable globals times blocks, ifs and loops.
 	Merges, MergesTotal int
+	// FlowTotal bounds the sum of (blocks + 10 loops) * (blocks + loops) over all functions: the compiler's time grows with the square of both.
+	FlowTotal int
 
 	MemoryPages uint32 // of 64 KiB; written into the module as its memory's maximum
 	Depth       int64  // units of call depth
@@ -89,6 +92,7 @@ func (l Limits) withDefaults() Limits {
 		ValuesTotal:    cmp.Or(l.ValuesTotal, DefaultValuesTotal),
 		Merges:         cmp.Or(l.Merges, DefaultMerges),
 		MergesTotal:    cmp.Or(l.MergesTotal, DefaultMergesTotal),
+		FlowTotal:      cmp.Or(l.FlowTotal, DefaultFlowTotal),
 		MemoryPages:    cmp.Or(l.MemoryPages, DefaultMemoryPages),
 		Depth:          cmp.Or(l.Depth, DefaultDepth),
 		StartFuel:      cmp.Or(l.StartFuel, DefaultStartFuel),

@@ -25,11 +25,11 @@ type code struct {
 	functions []function
 	edges     []uint32 // functions with bodies, without repetition within a caller
 
-	locals, targets, values, merges int // totals
+	locals, targets, values, merges, flow int // totals
 }
 
-// block is an open block while scanning.
-type block struct {
+// label is an open block while scanning.
+type label struct {
 	op     byte
 	values int // how many a branch to its label carries
 }
@@ -39,7 +39,7 @@ type scanner struct {
 	source  *source
 	code    *code
 	d       decoder
-	open    []block
+	open    []label
 	callers []uint32 // by callee: the last caller seen, plus one
 
 	mutable                        int
@@ -85,7 +85,7 @@ func (c *scanner) function(i int) error {
 	c.code.locals += f.variables + addedLocals
 	d.bound("module", "locals", c.code.locals, l.LocalsTotal)
 
-	c.open = append(c.open[:0], block{values: len(sig.results)})
+	c.open = append(c.open[:0], label{values: len(sig.results)})
 	c.blocks, c.loops, c.targets, c.values = addedBlocks, 0, 0, 0
 	var in instruction
 	for d.err == nil && len(c.open) > 0 {
@@ -111,11 +111,13 @@ func (c *scanner) total(f *function) {
 	c.code.targets += c.targets
 	c.code.values += c.values
 	c.code.merges += merges
+	c.code.flow += (c.blocks + 10*c.loops) * (c.blocks + c.loops)
 	d.bound(d.where, "values carried by branches and calls", c.values, l.Values)
 	d.bound(d.where, "values to merge (locals and mutable globals times blocks)", merges, l.Merges)
 	d.bound("module", "br_table targets", c.code.targets, l.BrTargetsTotal)
 	d.bound("module", "values carried by branches and calls", c.code.values, l.ValuesTotal)
 	d.bound("module", "values to merge (locals and mutable globals times blocks)", c.code.merges, l.MergesTotal)
+	d.bound("module", "squared blocks and loops", c.code.flow, l.FlowTotal)
 }
 
 func (c *scanner) instruction(caller uint32, f *function, in *instruction) {
@@ -123,14 +125,12 @@ func (c *scanner) instruction(caller uint32, f *function, in *instruction) {
 	switch in.op {
 	case opBlock, opLoop, opIf:
 		if in.op == opLoop {
-			c.loops++
-			d.bound(d.where, "loops", c.loops, l.Blocks)
+			c.loop()
 		} else {
-			c.blocks++
-			d.bound(d.where, "blocks", c.blocks, l.Blocks)
+			c.block()
 		}
 		d.bound(d.where, "nested blocks", len(c.open)+addedBlocks, l.ControlDepth)
-		c.open = append(c.open, block{in.op, c.labelValues(in)})
+		c.open = append(c.open, label{in.op, c.labelValues(in)})
 	case opElse:
 		if b := &c.open[len(c.open)-1]; b.op != opIf {
 			d.fail(in.start, "%s: else without if", d.where)
@@ -178,9 +178,23 @@ func (c *scanner) instruction(caller uint32, f *function, in *instruction) {
 		}
 	case opMemoryGrow:
 		f.bulk = true
+		c.block()
 	case opMisc:
-		f.bulk = f.bulk || chargedByLength(in)
+		if chargedByLength(in) {
+			f.bulk = true
+			c.loop()
+		}
 	}
+}
+
+func (c *scanner) block() {
+	c.blocks++
+	c.d.bound(c.d.where, "blocks", c.blocks, c.source.limits.Blocks)
+}
+
+func (c *scanner) loop() {
+	c.loops++
+	c.d.bound(c.d.where, "loops", c.loops, c.source.limits.Blocks)
 }
 
 // labelValues is how many values a branch to a new block carries.
