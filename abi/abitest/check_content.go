@@ -134,11 +134,8 @@ func checkNaN(t *trial) error {
 		return err
 	}
 	steps := t.walk(15, t.cfg.Steps)
-	for _, s := range t.samples {
-		for _, name := range fieldNames(s.body) {
-			nan := []field{{name, pack.AppendFloat(nil, math.NaN())}}
-			steps = append(steps, sample{s.action, action(t.report.Manifest.Actions[s.action].Type, nan)}.input())
-		}
+	for _, s := range t.withField(pack.AppendFloat(nil, math.NaN())) {
+		steps = append(steps, s.input())
 	}
 	for _, in := range steps {
 		o, err := st.do(in)

@@ -123,34 +123,18 @@ func checkBadAction(t *trial) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range t.samples {
-		for _, name := range fieldNames(s.body) {
-			for _, value := range strange() {
-				body := action(t.report.Manifest.Actions[s.action].Type, []field{{name, value}})
-				in := st.address(sample{s.action, body}.input())
-				if _, err := st.on.reduce(&in); isTrap(err) {
-					return broken("bad_action", "an action with the field %q of another type: %v", name, err).by("%s", describe(&in))
-				} else if err != nil {
-					return err
-				}
+	for _, value := range strange() {
+		for _, s := range t.withField(value) {
+			in := st.address(s.input())
+			if _, err := st.on.reduce(&in); isTrap(err) {
+				return broken("bad_action", "an action with a field of another type: %v", err).by("%s", describe(&in))
+			} else if err != nil {
+				return err
 			}
 		}
 	}
 	st.forget()
 	return t.sameAsNew("bad_action", "after bad actions", st, 101)
-}
-
-// fieldNames are the keys of an action but for its type.
-func fieldNames(body []byte) []string {
-	var names []string
-	r := pack.NewReader(body)
-	for n := r.MapLen(); n > 0 && r.OK(); n-- {
-		if name := string(r.Str()); name != "type" {
-			names = append(names, name)
-		}
-		r.Skip()
-	}
-	return names
 }
 
 func checkBadState(t *trial) error {

@@ -85,6 +85,29 @@ func variations() [][]field {
 	return append(all, []field{{"items", nested}, {"unknown to all", pack.AppendNil(nil)}})
 }
 
+// withField gives each field of each action's samples the value, one at a time.
+func (t *trial) withField(value []byte) []sample {
+	type place struct {
+		action uint16
+		name   string
+	}
+	seen := map[place]bool{}
+	var samples []sample
+	for _, s := range t.samples {
+		r := pack.NewReader(s.body)
+		for n := r.MapLen(); n > 0 && r.OK(); n-- {
+			at := place{s.action, string(r.Str())}
+			if at.name != "type" && !seen[at] {
+				seen[at] = true
+				typ := t.report.Manifest.Actions[s.action].Type
+				samples = append(samples, sample{s.action, action(typ, []field{{at.name, value}})})
+			}
+			r.Skip()
+		}
+	}
+	return samples
+}
+
 // walk draws n inputs from the samples. Equal numbers give equal walks.
 func (t *trial) walk(number uint64, n int) []abi.ReduceInput {
 	random := rand.New(rand.NewPCG(t.cfg.Seed, number))
