@@ -227,7 +227,7 @@ func (i *Instance) Housekeep() error {
 	}
 	i.calls = 0
 	if i.idle != nil {
-		budget := IdleFuel + IdleFuelPerByte*int64(size)
+		budget := i.idleFuel()
 		i.stack[0] = uint64(budget)
 		i.env.nowhere()
 		if trap := i.call(exportIdle, i.idle, budget); trap != nil {
@@ -269,6 +269,8 @@ func (i *Instance) Close() error {
 func (i *Instance) stateFuel() int64 {
 	return StateFuel + StateFuelPerByte*int64(i.code.limits.StateBytes)
 }
+
+func (i *Instance) idleFuel() int64 { return IdleFuel + IdleFuelPerByte*int64(i.memory.Size()) }
 
 // stateOf checks a state that the guest gave.
 func (i *Instance) stateOf(call string, out *abi.Output) ([]byte, error) {
