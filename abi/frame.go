@@ -108,32 +108,70 @@ func (in *ReduceInput) Encode(dst []byte) int {
 // Decode reads a frame; the slices of in alias b. A guest answers an error by trapping: a host that sends such a frame is broken.
 // Errors are *FrameError.
 func (in *ReduceInput) Decode(b []byte) error {
-	h, err := header("reduce input", b, ReduceHeaderLen)
-	if err != nil {
+	f := ReduceFrame(b)
+	if err := f.Check(); err != nil {
 		return err
 	}
-	if b[4] > uint8(Resident) {
-		return frameError("reduce input", "unknown mode %d", b[4])
+	*in = ReduceInput{
+		Mode: f.Mode(), Action: f.Action(), Slot: f.Slot(), Ticket: f.Ticket(), Seq: f.Seq(), Now: f.Now(), Seed: f.Seed(),
+		State: f.State(), Body: f.Body(), Meta: f.Meta(),
 	}
-	if flags := binary.LittleEndian.Uint32(b[8:]); b[5] != 0 || flags != 0 {
-		return frameError("reduce input", "unknown flags %#x", uint64(b[5])<<32|uint64(flags))
+	return nil
+}
+
+// ReduceFrame is an encoded ReduceInput, read in place: for readers that want few of its fields.
+// But for Check, the methods REQUIRE that Check has found no fault. The slices that they return alias the frame.
+type ReduceFrame []byte
+
+// Check finds what is wrong with the frame. Errors are *FrameError.
+func (f ReduceFrame) Check() error {
+	// One test for what this package writes, and the precise ones only when it fails.
+	if len(f) < ReduceHeaderLen || binary.LittleEndian.Uint32(f) != Version|ReduceHeaderLen<<16 {
+		if _, err := header("reduce input", f, ReduceHeaderLen); err != nil {
+			return err
+		}
 	}
-	in.Mode = Mode(b[4])
-	in.Action = binary.LittleEndian.Uint16(b[6:])
-	in.Slot = binary.LittleEndian.Uint32(b[12:])
-	in.Ticket = binary.LittleEndian.Uint64(b[16:])
-	in.Seq = binary.LittleEndian.Uint64(b[24:])
-	in.Now = int64(binary.LittleEndian.Uint64(b[32:]))
-	copy(in.Seed[:], b[40:56])
-	rest := b[h:]
-	if in.State, rest, err = section("reduce input", "state", rest, binary.LittleEndian.Uint32(b[56:])); err != nil {
-		return err
+	if f[4] > uint8(Resident) {
+		return frameError("reduce input", "unknown mode %d", f[4])
 	}
-	if in.Body, rest, err = section("reduce input", "action", rest, binary.LittleEndian.Uint32(b[60:])); err != nil {
-		return err
+	if flags := binary.LittleEndian.Uint32(f[8:]); f[5] != 0 || flags != 0 {
+		return frameError("reduce input", "unknown flags %#x", uint64(f[5])<<32|uint64(flags))
 	}
-	in.Meta, _, err = section("reduce input", "meta", rest, binary.LittleEndian.Uint32(b[64:]))
-	return err
+	if need, left := f.bodyEnd()+uint64(f.length(64)), uint64(len(f)); need > left {
+		return frameError("reduce input", "header and sections of %d bytes, the frame has %d", need, left)
+	}
+	return nil
+}
+
+func (f ReduceFrame) length(at int) uint32 { return binary.LittleEndian.Uint32(f[at:]) }
+
+func (f ReduceFrame) stateStart() uint64 { return uint64(binary.LittleEndian.Uint16(f[2:])) }
+func (f ReduceFrame) bodyStart() uint64  { return f.stateStart() + uint64(f.length(56)) }
+func (f ReduceFrame) bodyEnd() uint64    { return f.bodyStart() + uint64(f.length(60)) }
+
+// Mode is ReduceInput.Mode; so are the others the fields of their names.
+func (f ReduceFrame) Mode() Mode     { return Mode(f[4]) }
+func (f ReduceFrame) Action() uint16 { return binary.LittleEndian.Uint16(f[6:]) }
+func (f ReduceFrame) Slot() uint32   { return binary.LittleEndian.Uint32(f[12:]) }
+func (f ReduceFrame) Ticket() uint64 { return binary.LittleEndian.Uint64(f[16:]) }
+func (f ReduceFrame) Seq() uint64    { return binary.LittleEndian.Uint64(f[24:]) }
+func (f ReduceFrame) Now() int64     { return int64(binary.LittleEndian.Uint64(f[32:])) }
+func (f ReduceFrame) Seed() [16]byte { return [16]byte(f[40:56]) }
+
+func (f ReduceFrame) State() []byte {
+	end := f.bodyStart()
+	return f[f.stateStart():end:end]
+}
+
+func (f ReduceFrame) Body() []byte {
+	end := f.bodyEnd()
+	return f[f.bodyStart():end:end]
+}
+
+func (f ReduceFrame) Meta() []byte {
+	start := f.bodyEnd()
+	end := start + uint64(f.length(64))
+	return f[start:end:end]
 }
 
 // BytesInput is the input of cr1_configure (Body is the config) and of the migrations (Body is a state of schema From, wanted in schema To).
@@ -184,21 +222,21 @@ func (out *Output) Size() int {
 // Append appends the frame to dst. The frame is aligned to 8 bytes if the end of dst is.
 func (out *Output) Append(dst []byte) []byte {
 	var h [OutputHeaderLen]byte
-	out.EncodeHeader(h[:], len(out.Body), len(out.Code), len(out.Text))
+	PutOutputHeader(h[:], out.Status, out.Flags, out.SizeHint, len(out.Body), len(out.Code), len(out.Text))
 	dst = append(dst, h[:]...)
 	dst = append(dst, out.Body...)
 	dst = append(dst, out.Code...)
 	return append(dst, out.Text...)
 }
 
-// EncodeHeader writes the header of a frame whose sections have these lengths, in bytes, to the start of dst. It is for writers that put the
-// sections in place themselves; those of out are not looked at.
+// PutOutputHeader writes the header of an output frame to the start of dst, for writers that put the sections behind it themselves. body, code
+// and text are their lengths, in bytes.
 //
 // REQUIRES: len(dst) >= OutputHeaderLen.
-func (out *Output) EncodeHeader(dst []byte, body, code, text int) {
-	h := dst[:OutputHeaderLen:OutputHeaderLen]
-	binary.LittleEndian.PutUint64(h[0:], Version|OutputHeaderLen<<16|uint64(out.Status)<<32|uint64(out.Flags)<<40)
-	binary.LittleEndian.PutUint64(h[8:], out.SizeHint)
+func PutOutputHeader(dst []byte, status Status, flags Flags, sizeHint uint64, body, code, text int) {
+	h := (*[OutputHeaderLen]byte)(dst)
+	binary.LittleEndian.PutUint64(h[0:], Version|OutputHeaderLen<<16|uint64(status)<<32|uint64(flags)<<40)
+	binary.LittleEndian.PutUint64(h[8:], sizeHint)
 	binary.LittleEndian.PutUint64(h[16:], uint64(body)|uint64(code)<<32)
 	binary.LittleEndian.PutUint64(h[24:], uint64(text))
 }

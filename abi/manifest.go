@@ -2,6 +2,7 @@ package abi
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/crhost/crhost/abi/pack"
 )
@@ -291,6 +292,25 @@ func (m *Manifest) Validate() error {
 		}
 	}
 	return nil
+}
+
+// Allows reports whether the manifest declares an effect of this kind with this target. A declared target that ends in * stands for all that
+// begin like it; a kind declared without targets stands for none but the empty one.
+func (m *Manifest) Allows(kind Kind, target string) bool {
+	for _, g := range m.Effects {
+		if g.Kind != kind {
+			continue
+		}
+		if target == "" {
+			return true
+		}
+		for _, t := range g.Targets {
+			if prefix, wild := strings.CutSuffix(t, "*"); t == target || wild && strings.HasPrefix(target, prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // validType checks the name of an action type, module or rejection: [a-z0-9_.]{1,64}.

@@ -53,7 +53,7 @@ type Reader struct {
 func NewReader(b []byte) Reader { return Reader{buf: b} }
 
 // Reset starts over, on b.
-func (r *Reader) Reset(b []byte) { *r = Reader{buf: b} }
+func (r *Reader) Reset(b []byte) { r.buf, r.pos, r.what = b, 0, "" }
 
 // Err is the first error, or nil.
 func (r *Reader) Err() error {
@@ -326,7 +326,7 @@ func (r *Reader) container(want string, fix, wide byte, each int) int {
 		r.mismatch(want)
 		return 0
 	}
-	if n > (len(r.buf)-r.pos-h)/each {
+	if n*each > len(r.buf)-r.pos-h {
 		r.what = "the input ends inside a value"
 		return 0
 	}

@@ -1,0 +1,140 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/crhost/crhost/host/engine/meter"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/journal/memory"
+	"github.com/crhost/crhost/host/observe"
+	"github.com/crhost/crhost/host/shard"
+)
+
+// Observer is a set of callbacks; see package observe.
+type Observer = observe.Observer
+
+// Defaults of Config.
+const (
+	DefaultQueueDepth       = shard.DefaultQueueDepth
+	DefaultResidents        = shard.DefaultResidents
+	DefaultTailBytes        = shard.DefaultTailBytes
+	DefaultRebuildFuel      = shard.DefaultRebuildFuel
+	DefaultSubscriberBuffer = shard.DefaultBuffer
+	DefaultHistory          = memory.DefaultHistory
+	DefaultTrapRate         = 10.0
+)
+
+// Config of a host. The zero value is a host in memory with the defaults.
+type Config struct {
+	// CacheDir keeps compiled modules between runs; it is made when it is not there. Empty means that each run compiles anew: about 1 s for a module in Go.
+	CacheDir string
+
+	// HaltOnCommandTrap halts a store whose command trapped, until it is resumed: the seed's rule. Otherwise the command is refused and the store goes on.
+	HaltOnCommandTrap bool
+
+	// History is how many of its last actions a memory journal keeps of each store, besides those that it needs. Defaults to DefaultHistory; below
+	// zero keeps none. Only without Journal.
+	History int
+
+	// Journal keeps what must survive. The host does not close it. Defaults to a memory journal, which survives nothing.
+	Journal journal.Backend
+
+	// Meter bounds modules. Zero fields are the defaults.
+	Meter meter.Limits
+
+	// Observer hears what happens. It may be nil; observe.Tee makes one of several.
+	Observer *Observer
+
+	// QueueDepth is how many actions may wait for one store before further ones are refused as overloaded. Defaults to DefaultQueueDepth.
+	QueueDepth int
+
+	// RebuildFuel and TailBytes bound what rebuilding a store costs: when the actions since it was last encoded have used more fuel, or
+	// take more bytes (or 4 times its encoded size, if that is more), it is encoded. Default to DefaultRebuildFuel and DefaultTailBytes.
+	RebuildFuel uint64
+	TailBytes   int
+
+	// Residents is how many decoded states one shard's guest keeps; others are decoded at their next action. Defaults to DefaultResidents.
+	Residents int
+
+	// Shards is how many shards a module has: that many actions of it run at a time. Each has a guest of its own. Defaults to GOMAXPROCS.
+	Shards int
+
+	// SubscriberBuffer is how many actions a subscriber may lag behind before it gets a gap. Defaults to DefaultSubscriberBuffer.
+	SubscriberBuffer int
+
+	// TrapRate is how many traps per second a module may cause before the stores that trapped lately are refused as trapping. Defaults to DefaultTrapRate.
+	TrapRate float64
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	fill := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	fill(&c.QueueDepth, DefaultQueueDepth)
+	fill(&c.TailBytes, DefaultTailBytes)
+	fill(&c.Residents, DefaultResidents)
+	fill(&c.Shards, runtime.GOMAXPROCS(0))
+	fill(&c.SubscriberBuffer, DefaultSubscriberBuffer)
+	fill(&c.History, DefaultHistory)
+	if c.RebuildFuel == 0 {
+		c.RebuildFuel = DefaultRebuildFuel
+	}
+	if c.TrapRate == 0 {
+		c.TrapRate = DefaultTrapRate
+	}
+	return c
+}
+
+// Validate reports all that is wrong with the config.
+func (c Config) Validate() error {
+	var faults []error
+	for _, f := range []struct {
+		name  string
+		value int
+		most  int
+	}{
+		{"QueueDepth", c.QueueDepth, 1 << 20},
+		{"TailBytes", c.TailBytes, 1 << 30},
+		{"Residents", c.Residents, 1 << 24},
+		{"Shards", c.Shards, 1024},
+		{"SubscriberBuffer", c.SubscriberBuffer, 1 << 20},
+	} {
+		if f.value < 0 || f.value > f.most {
+			faults = append(faults, fmt.Errorf("%s is %d, want 0 (the default) to %d", f.name, f.value, f.most))
+		}
+	}
+	if c.TrapRate < 0 {
+		faults = append(faults, fmt.Errorf("TrapRate is %g, want 0 (the default) or more", c.TrapRate))
+	}
+	if c.History != 0 && c.Journal != nil {
+		faults = append(faults, errors.New("History is for the memory journal, and Journal is set"))
+	}
+	return errors.Join(faults...)
+}
+
+// String is what is in force, a setting a line.
+func (c Config) String() string {
+	d := c.withDefaults()
+	var b strings.Builder
+	for _, f := range []struct {
+		name  string
+		value any
+	}{
+		{"CacheDir", d.CacheDir}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"QueueDepth", d.QueueDepth},
+		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"SubscriberBuffer", d.SubscriberBuffer},
+		{"TailBytes", d.TailBytes}, {"TrapRate", d.TrapRate},
+	} {
+		fmt.Fprintf(&b, "%s=%v\n", f.name, f.value)
+	}
+	return b.String()
+}
+
+// DefaultShutdownTimeout is how long the command line waits for a shutdown.
+const DefaultShutdownTimeout = 30 * time.Second

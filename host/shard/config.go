@@ -1,0 +1,49 @@
+package shard
+
+import (
+	"context"
+
+	"github.com/crhost/crhost/host/journal"
+)
+
+// Defaults of Config.
+const (
+	DefaultQueueDepth  = 1024
+	DefaultResidents   = 65_536
+	DefaultTailBytes   = 64 << 10
+	DefaultRebuildFuel = 1_000_000_000
+	DefaultBuffer      = 1024
+)
+
+// Config of the shards of one module. Zero fields are the defaults.
+type Config struct {
+	Module  journal.ModuleID
+	Backend journal.Backend
+	Traps   *Traps // of the module, shared by its shards; nil = not limited
+
+	// Revision opens an earlier revision of the module, for a store whose tail it made.
+	Revision func(ctx context.Context, number uint64) (*Revision, error)
+
+	QueueDepth        int    // commands that may wait for one store
+	Residents         int    // states that may sit in one instance
+	TailBytes         int    // size of the records after which a store is encoded anew; 4 times its last encoded size if that is more
+	RebuildFuel       uint64 // fuel of the records after which a store is encoded anew
+	Buffer            int    // actions that a subscriber may lag behind before it gets a gap
+	HaltOnCommandTrap bool   // a command that traps halts its store
+}
+
+func (c Config) withDefaults() Config {
+	fill := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	fill(&c.QueueDepth, DefaultQueueDepth)
+	fill(&c.Residents, DefaultResidents)
+	fill(&c.TailBytes, DefaultTailBytes)
+	fill(&c.Buffer, DefaultBuffer)
+	if c.RebuildFuel == 0 {
+		c.RebuildFuel = DefaultRebuildFuel
+	}
+	return c
+}

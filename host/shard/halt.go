@@ -1,0 +1,147 @@
+package shard
+
+import (
+	"context"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/observe"
+)
+
+// halt makes the store refuse actions from now on, durably, and returns the refusal. Its state and history stay readable as far as they are.
+//
+// REQUIRES: mu is held.
+func (s *Shard) halt(st *store, code abi.Code, reason string) error {
+	st.cell.Drop()
+	refusal := &abi.Error{Code: code, Text: reason}
+	if !st.exists {
+		return refusal // there is nothing to protect: what failed was its first action
+	}
+	if st.row.HaltCode == "" {
+		row := st.row
+		row.HaltCode, row.HaltReason, row.HaltedAt = string(code), reason, time.Now().UnixNano()
+		s.write(st, row)
+	}
+	return refusal
+}
+
+// park keeps the store, as its revision left it, from a revision that cannot take it over.
+func (s *Shard) park(st *store, g *generation, reason string) error {
+	row := st.row
+	row.ParkedBy, row.ParkReason = g.revision.Number, reason
+	s.write(st, row)
+	return st.halted()
+}
+
+// write enqueues the store's row.
+func (s *Shard) write(st *store, row journal.Store) {
+	was := st.row.HaltCode
+	st.row = row
+	b := new(journal.Batch)
+	journal.PutStore(b, s.id(st.key), &row)
+	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: rowWrite{st}})
+	if h := s.hooks.Load().Halted; h != nil && was != row.HaltCode {
+		h(&observe.Halted{Key: st.key, Code: row.HaltCode, Reason: row.HaltReason, Resumed: row.HaltCode == ""})
+	}
+}
+
+// rowWrite is told what became of a store's row.
+type rowWrite struct{ *store }
+
+// Durable has nothing to do.
+func (rowWrite) Durable(uint64) {}
+
+// Lost goes back to the row that the journal has.
+func (w rowWrite) Lost(uint64) { w.forget() }
+
+// Resume ends a halt. Resuming a store that is not halted does nothing. Errors are *abi.Error; CodeNotFound for a store without actions.
+func (s *Shard) Resume(ctx context.Context, key string) error {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return err
+	}
+	if st.exists {
+		st.shut = false
+		row := st.row
+		row.HaltCode, row.HaltReason, row.HaltedAt, row.ParkedBy, row.ParkReason = "", "", 0, 0, ""
+		if row != st.row {
+			st.trapped = time.Time{}
+			s.write(st, row)
+		}
+	} else {
+		err = s.notFound(key)
+	}
+	pos := st.pos
+	s.leave(st)
+	if lost := s.committer.Wait(ctx, pos); lost != nil {
+		return commitError(lost)
+	}
+	return err
+}
+
+func (s *Shard) notFound(key string) error {
+	return refuse(abi.CodeNotFound, "store %s has no actions", s.id(key))
+}
+
+// Shutdown refuses commands for one store until it is resumed, and returns when all that it accepted is durable. Errors are *abi.Error; CodeNotFound
+// for a store without actions.
+func (s *Shard) Shutdown(ctx context.Context, key string) error {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return err
+	}
+	pos := st.pos
+	if st.shut = st.exists; !st.exists {
+		err = s.notFound(key)
+	}
+	s.leave(st)
+	if lost := s.committer.Wait(ctx, pos); lost != nil {
+		return commitError(lost)
+	}
+	return err
+}
+
+// Delete ends the life of a store. A later action begins another, at seq 1. Subscribers get what is durable and then an end. Errors are
+// *abi.Error; CodeNotFound for a store without actions.
+func (s *Shard) Delete(ctx context.Context, key string) error {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !st.exists {
+		s.leave(st)
+		return s.notFound(key)
+	}
+	b := new(journal.Batch)
+	journal.DeleteStore(b, s.id(key), st.life)
+	pos := s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: deletion{st}})
+	s.remove(st)
+	// The key stays in the directory until the deletion is durable: the journal must not be asked for it before.
+	next := s.newStore(key)
+	next.pos = pos
+	s.put(next)
+	s.leave(st)
+	return commitError(s.committer.Wait(ctx, pos))
+}
+
+// deletion is told what became of the end of a store.
+type deletion struct{ *store }
+
+// Durable ends the subscriptions.
+func (d deletion) Durable(uint64) {
+	if f := d.feed.Load(); f != nil {
+		f.Close(&abi.Error{Code: abi.CodeNotFound, Text: "the store was deleted"})
+	}
+}
+
+// Lost brings the store back. Whatever came after it under its key was lost too, and was told so before.
+func (d deletion) Lost(uint64) {
+	s := d.shard
+	if next := s.dir[d.key]; next != nil && next != d.store {
+		s.remove(next)
+	}
+	d.gone = false
+	d.forget()
+	s.put(d.store)
+}

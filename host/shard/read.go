@@ -1,0 +1,180 @@
+package shard
+
+import (
+	"context"
+	"iter"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/observe"
+	"github.com/crhost/crhost/host/shard/feed"
+)
+
+// State returns the newest state, once it is durable. It is encoded at most once per action, and readers of a state that is encoded already take no
+// lock. Errors are *abi.Error; CodeNotFound for a store that has no actions.
+func (s *Shard) State(ctx context.Context, key string) (*State, error) {
+	s.dirMu.RLock()
+	st := s.dir[key]
+	s.dirMu.RUnlock()
+	if st != nil {
+		if snap := st.snapshot.Load(); snap != nil && snap.Seq == st.reduced.Load() && snap.Seq <= st.durable.Load() {
+			return snap, nil
+		}
+	}
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.state(st)
+	pos := st.pos
+	s.leave(st)
+	if lost := s.committer.Wait(ctx, pos); lost != nil {
+		return nil, commitError(lost)
+	}
+	return snap, err
+}
+
+// state encodes the state.
+//
+// REQUIRES: mu is held and st is ready.
+func (s *Shard) state(st *store) (*State, error) {
+	if !st.exists {
+		return nil, s.notFound(st.key)
+	}
+	if snap := st.snapshot.Load(); snap != nil && snap.Seq == st.cell.Seq() {
+		return snap, nil
+	}
+	if err := st.halted(); err != nil && st.cell.TailBytes() > 0 && st.cell.Set() == nil && codeOf(err) != abi.CodeHalted && codeOf(err) != abi.CodeShuttingDown {
+		return nil, err
+	}
+	base, err := s.encode(st)
+	if err != nil {
+		return nil, err
+	}
+	snap := &State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State}
+	st.snapshot.Store(snap)
+	return snap, nil
+}
+
+// revisionID is the name of a revision that has stores here.
+func (s *Shard) revisionID(number uint64) string {
+	g, err := s.generation(number)
+	if err != nil {
+		return ""
+	}
+	return g.revision.ID
+}
+
+// Stale returns the newest state that is encoded and durable, without waiting for anything newer: also of a store whose newest state cannot be read.
+// Errors are *abi.Error; CodeNotFound for a store that has no actions.
+func (s *Shard) Stale(ctx context.Context, key string) (*State, error) {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave(st)
+	if !st.exists {
+		return nil, s.notFound(key)
+	}
+	if snap := st.snapshot.Load(); snap != nil && snap.Seq <= st.durable.Load() {
+		return snap, nil
+	}
+	if base := st.cell.Base(); base.State != nil && base.Seq <= st.durable.Load() {
+		return &State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State}, nil
+	}
+	if st.durable.Load() < st.cell.Seq() {
+		return nil, refuse(abi.CodeBatchFailed, "no encoded state of the store is durable yet")
+	}
+	return s.state(st)
+}
+
+// Wait returns when the action seq is durable. Errors are *abi.Error; CodeNotFound when the store has no such action.
+func (s *Shard) Wait(ctx context.Context, key string, seq uint64) error {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return err
+	}
+	pos, last := st.pos, st.cell.Seq()
+	s.leave(st)
+	if seq > last {
+		return refuse(abi.CodeNotFound, "store %s has no action %d yet", s.id(key), seq)
+	}
+	return commitError(s.committer.Wait(ctx, pos))
+}
+
+// Bounds tells the first seq that history keeps and the last one that is durable; both are 0 for a store that has no actions. Errors are *abi.Error.
+func (s *Shard) Bounds(ctx context.Context, key string) (life journal.Incarnation, first, last uint64, err error) {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return life, 0, 0, err
+	}
+	life, last = st.life, st.durable.Load()
+	s.leave(st)
+	first, _, err = s.config.Backend.Bounds(life)
+	if err != nil {
+		return life, 0, 0, &abi.Error{Code: abi.CodeInternal, Text: "read the bounds of the history", Err: err}
+	}
+	return life, min(first, last), last, nil
+}
+
+// History yields the durable records from seq from to seq to as far as they are kept. Errors are *abi.Error, and those of journal.Records.
+func (s *Shard) History(ctx context.Context, key string, from, to uint64) iter.Seq2[*journal.Record, error] {
+	return func(yield func(*journal.Record, error) bool) {
+		life, _, last, err := s.Bounds(ctx, key)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for r, err := range journal.Records(s.config.Backend, life, from, min(to, last)) {
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// Subscribe returns a cursor on the store's actions from seq from on, 0 for those to come. The store need not have any yet. The caller must call Unsubscribe.
+// Errors are *abi.Error.
+func (s *Shard) Subscribe(ctx context.Context, key string, from uint64) (*feed.Cursor, error) {
+	st, _, err := s.enter(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	f := st.feed.Load()
+	if f == nil {
+		f = feed.New(s.config.Buffer, func(from, to uint64) iter.Seq2[journal.Entry, error] {
+			return s.config.Backend.Records(st.life, from, to)
+		})
+		st.feed.Store(f)
+	}
+	cursor := f.Join(from, st.durable.Load)
+	s.leave(st)
+	return cursor, nil
+}
+
+// Unsubscribe closes a cursor of the store.
+func (s *Shard) Unsubscribe(key string, c *feed.Cursor) {
+	c.Close()
+	// A store that was only listened to can be forgotten now.
+	if st, _, err := s.enter(context.Background(), key); err == nil {
+		s.leave(st)
+	}
+}
+
+func (st *store) listened() bool {
+	f := st.feed.Load()
+	return f != nil && f.Listened()
+}
+
+// Decode reads the record that a cursor gave out.
+func (s *Shard) Decode(i feed.Item) (*journal.Record, error) {
+	life := journal.Incarnation(i.Record[8:24])
+	r := new(journal.Record)
+	if err := r.Decode(life, i.Seq, i.Record); err != nil {
+		return nil, &abi.Error{Code: abi.CodeInternal, Text: "read an action", Err: err}
+	}
+	return r, nil
+}
+
+// Hooks hear what happens here.
+func (s *Shard) Hooks() *observe.ModuleHooks { return s.hooks.Load() }

@@ -1,0 +1,200 @@
+package shard
+
+import (
+	"context"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/abi/pack"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/observe"
+)
+
+// Command is an action from outside.
+type Command struct {
+	Body        []byte // msgpack map with a type; not kept
+	Correlation string // empty: a new one is made
+	Principal   string // who sends it; may be empty
+}
+
+// Receipt says that an action was accepted and is durable.
+type Receipt struct {
+	Seq         uint64
+	Revision    string
+	Life        journal.Incarnation
+	Correlation CorrelationID
+}
+
+// CorrelationID is shared by all that one outside action caused: the caller's text, or 16 random bytes in hexadecimal.
+type CorrelationID struct {
+	text   string
+	random [16]byte
+}
+
+// String is the id as reducers see it.
+func (c CorrelationID) String() string {
+	if c.text != "" {
+		return c.text
+	}
+	return hex.EncodeToString(c.random[:])
+}
+
+// append appends the id as a msgpack str.
+func (c *CorrelationID) append(b []byte) []byte {
+	if c.text != "" {
+		return pack.AppendString(b, c.text)
+	}
+	return hex.AppendEncode(append(b, 0xd9, 2*byte(len(c.random))), c.random[:])
+}
+
+// Send reduces a command and returns when its outcome is durable. Errors are *abi.Error. When ctx ends while the journal works, the error is
+// CodeCanceled and the action may have been accepted.
+func (s *Shard) Send(ctx context.Context, key string, c Command) (Receipt, error) {
+	hooks := s.hooks.Load()
+	if hooks.Sent == nil && hooks.SendStarted == nil {
+		return s.send(ctx, key, &c, nil)
+	}
+	e := events.Get().(*observe.Sent)
+	defer events.Put(e)
+	*e = observe.Sent{Key: key, Shard: s.index, Action: -1, Start: time.Now()}
+	if hooks.SendStarted != nil {
+		typ, _ := abi.TypeOf(c.Body) // what is wrong with it is found again, and said, in its place
+		e.ActionType = string(typ)
+		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: key, Action: -1, ActionType: e.ActionType, Start: e.Start})
+	}
+	receipt, err := s.send(ctx, key, &c, e)
+	e.Total = time.Since(e.Start)
+	if err != nil {
+		e.Err, e.Code = err, string(codeOf(err))
+	} else {
+		e.Seq, e.Revision = receipt.Seq, receipt.Revision
+		e.Commit = e.Total - e.LockWait - e.Reduce
+	}
+	if hooks.Sent != nil {
+		hooks.Sent(ctx, e)
+	}
+	return receipt, err
+}
+
+// events are reused: an observer sees one only during its call.
+var events = sync.Pool{New: func() any { return new(observe.Sent) }}
+
+func codeOf(err error) abi.Code {
+	if e, ok := err.(*abi.Error); ok {
+		return e.Code
+	}
+	return abi.CodeInternal
+}
+
+func (s *Shard) send(ctx context.Context, key string, c *Command, e *observe.Sent) (Receipt, error) {
+	typ, err := abi.TypeOf(c.Body)
+	if err != nil {
+		return Receipt{}, &abi.Error{Code: abi.CodeMalformed, Text: "the action is not a msgpack map with a type: " + err.Error(), Err: err}
+	}
+	st, wait, err := s.enter(ctx, key)
+	if err != nil {
+		return Receipt{}, err
+	}
+	receipt, err := s.step(st, c, typ)
+	pos := st.pos
+	st.count(err == nil, s.took)
+	if e != nil {
+		e.LockWait, e.Reduce, e.Fuel = wait, s.took, int64(s.fuel)
+		if i, known := s.active.revision.Action(typ); known {
+			e.Action, e.ActionType = int(i), s.active.revision.Manifest.Actions[i].Type
+		}
+	}
+	s.leave(st)
+	// Also a refusal waits: it was computed on a state that must not be taken back.
+	if lost := s.committer.Wait(ctx, pos); lost != nil {
+		return Receipt{}, commitError(lost)
+	}
+	return receipt, err
+}
+
+func (st *store) count(accepted bool, spent time.Duration) {
+	if accepted {
+		st.counts.accepted.Add(1)
+	} else {
+		st.counts.refused.Add(1)
+	}
+	st.counts.reduceNanos.Add(uint64(spent))
+}
+
+// step takes one command from its type to its record.
+//
+// REQUIRES: mu is held and st is ready.
+func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
+	s.fuel, s.took = 0, 0
+	g := s.active
+	action, known := g.revision.Action(typ)
+	switch {
+	case !known:
+		return Receipt{}, refuse(abi.CodeUnknownAction, "module %s has no action %q", s.config.Module.Module, clip(typ))
+	case g.revision.Manifest.Actions[action].Kind != abi.Command:
+		return Receipt{}, refuse(abi.CodeInternalAction, "%s is not a command: it comes from effects only", typ)
+	case uint64(len(c.Body)) > g.revision.Limits.ActionBytes:
+		return Receipt{}, refuse(abi.CodeTooLarge, "an action of %d bytes, the limit is %d", len(c.Body), g.revision.Limits.ActionBytes)
+	case len(c.Correlation)+len(c.Principal) > maxIdentity:
+		return Receipt{}, refuse(abi.CodeTooLarge, "correlation id and principal have %d bytes, the limit is %d", len(c.Correlation)+len(c.Principal), maxIdentity)
+	}
+	if s.refusing != nil {
+		return Receipt{}, s.refusing
+	}
+	if err := st.halted(); err != nil {
+		return Receipt{}, err
+	}
+	if err := s.trapping(st); err != nil {
+		return Receipt{}, err
+	}
+
+	correlation := CorrelationID{text: c.Correlation}
+	if c.Correlation == "" {
+		s.entropy.take(correlation.random[:])
+	}
+	s.meta = correlation.append(append(s.meta[:0], st.meta...))
+	s.meta = append(s.meta, 0xa0, 0) // no causation, no drive
+	s.meta = pack.AppendString(s.meta, c.Principal)
+
+	in := &s.in
+	in.Action, in.Seq = action, st.cell.Seq()+1
+	in.Body, in.Meta = c.Body, s.meta
+	s.entropy.take(in.Seed[:])
+	if err := s.reduce(st, g); err != nil {
+		return Receipt{}, err
+	}
+	s.accept(st, g, journal.CauseCommand)
+	return Receipt{Seq: in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: correlation}, nil
+}
+
+// maxIdentity bounds what a caller says of itself, so that a meta stays within its limit.
+const maxIdentity = 2 << 10
+
+// accept makes the action that was just reduced the next of its store.
+//
+// REQUIRES: mu is held; s.in and s.out are of that action.
+func (s *Shard) accept(st *store, g *generation, cause journal.Cause) {
+	in := &s.in
+	record := journal.Record{
+		Kind: journal.KindAction, Cause: cause, Schema: g.revision.Manifest.Schema, Life: st.life, Seq: in.Seq, Time: in.Now, Seed: in.Seed,
+		Revision: g.revision.Number, Fuel: s.fuel, ActionIndex: in.Action, Action: in.Body, Meta: in.Meta, Effects: s.out.Body,
+	}
+	if st.exists && st.revision != g.revision.Number {
+		record.Kind, record.State = journal.KindAdopt, st.cell.Base().State
+	}
+	step := journal.Step{Life: st.life, Seq: in.Seq, Record: record.Encode(), Owner: st}
+	if !st.exists {
+		st.become(journal.Store{Life: st.life, Created: in.Now}, true)
+		step.Extra = new(journal.Batch)
+		journal.PutStore(step.Extra, s.id(st.key), &st.row)
+	}
+	st.cell.Accept(step.Record)
+	st.revision, st.schema, st.now = g.revision.Number, record.Schema, in.Now
+	st.since += len(step.Record)
+	st.fuel += record.Fuel
+	st.reduced.Store(in.Seq)
+	st.pos = s.committer.Enqueue(step)
+	s.settle(st, g)
+}

@@ -1,0 +1,222 @@
+package shard
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/observe"
+)
+
+// Shard is a lock and the stores hashed to it.
+type Shard struct {
+	index     int
+	config    Config
+	committer *journal.Committer
+	hooks     atomic.Pointer[observe.ModuleHooks] // of the active revision
+
+	dirMu    sync.RWMutex      // guards what follows; taken inside mu for writing, so that holding either is enough for reading
+	dir      map[string]*store // by key
+	removals int               // from dir
+
+	mu       sync.Mutex // guards what follows, and the parts of stores that say so
+	active   *generation
+	draining []*generation
+	refusing error  // why no more actions are taken
+	closed   error  // why nothing is done any more
+	current  *store // whose action the guest works on, for its log
+	entropy  entropy
+	in       abi.ReduceInput
+	out      abi.Output
+	meta     []byte
+	fuel     uint64        // of the last reduce
+	took     time.Duration // of the last reduce
+}
+
+// New returns a shard on which active answers.
+func New(index int, config Config, active *Revision) *Shard {
+	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store)}
+	s.active = s.newGeneration(active)
+	s.hooks.Store(active.Hooks)
+	commit := journal.Config{}
+	if active.Hooks.Committed != nil {
+		commit.Observe = func(c journal.Commit) {
+			s.hooks.Load().Committed(&observe.Committed{Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err})
+		}
+	}
+	s.committer = journal.NewCommitter(s.config.Backend, commit)
+	return s
+}
+
+func (s *Shard) newGeneration(r *Revision) *generation {
+	return &generation{revision: r, max: s.config.Residents}
+}
+
+// enter takes the lock with the store of key, reading it from the journal if need be. It reports how long it waited for the lock.
+// The caller must call leave. Errors are *abi.Error or the cause of ctx.
+func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, error) {
+	for {
+		st, err := s.lookup(key)
+		if err != nil {
+			return nil, 0, err
+		}
+		if int(st.waiting.Add(1)) > s.config.QueueDepth {
+			st.waiting.Add(-1)
+			return nil, 0, &abi.Error{Code: abi.CodeOverloaded, Text: "too many actions wait for the store"}
+		}
+		wait := s.lock()
+		if st.gone {
+			st.waiting.Add(-1)
+			s.mu.Unlock()
+			continue
+		}
+		if err := s.ready(ctx, st); err != nil {
+			s.leave(st)
+			return nil, wait, err
+		}
+		return st, wait, nil
+	}
+}
+
+// lock takes mu and reports how long that took; nothing is measured when it is free.
+func (s *Shard) lock() time.Duration {
+	if s.mu.TryLock() {
+		return 0
+	}
+	start := time.Now()
+	s.mu.Lock()
+	return time.Since(start)
+}
+
+// lookup finds a store in the directory, or puts it there as the journal knows it: a key without a life gets one that does not exist yet.
+func (s *Shard) lookup(key string) (*store, error) {
+	for {
+		s.dirMu.RLock()
+		st, removals := s.dir[key], s.removals
+		s.dirMu.RUnlock()
+		if st != nil {
+			return st, nil
+		}
+		st = s.newStore(key)
+		if err := st.restore(); err != nil {
+			return nil, err
+		}
+		if st = s.admit(st, removals); st != nil {
+			return st, nil
+		}
+	}
+}
+
+// admit puts a store that was just read into the directory, unless another was faster. It returns the one that is there; nil when something was
+// removed since removals was read: then what was read may be of a life that has ended.
+func (s *Shard) admit(st *store, removals int) *store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.dir[st.key]; other != nil {
+		return other
+	}
+	if s.removals != removals {
+		return nil
+	}
+	s.put(st)
+	return st
+}
+
+// ready takes back what a failed batch has lost, and says why no action can be taken now, if so.
+//
+// REQUIRES: mu is held.
+func (s *Shard) ready(ctx context.Context, st *store) error {
+	if s.closed != nil {
+		return s.closed
+	}
+	if err := ctx.Err(); err != nil {
+		return &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away", Err: context.Cause(ctx)}
+	}
+	if err := s.recover(); err != nil {
+		return err
+	}
+	if st.stale {
+		return st.restore()
+	}
+	return nil
+}
+
+// recover ends a failure of the journal if it can be ended.
+//
+// REQUIRES: mu is held.
+func (s *Shard) recover() error {
+	err := s.committer.Err()
+	if errors.Is(err, journal.ErrBatchFailed) {
+		err = s.committer.Recover()
+	}
+	return commitError(err)
+}
+
+// leave gives the lock back. A store that never came to exist, and that nobody waits for, is forgotten.
+func (s *Shard) leave(st *store) {
+	if st.waiting.Add(-1) == 0 && !st.exists && !st.gone && st.pos <= s.committer.Watermark() && !st.listened() {
+		s.remove(st)
+	}
+	s.mu.Unlock()
+}
+
+// remove takes a store out of the directory.
+//
+// REQUIRES: mu is held.
+func (s *Shard) remove(st *store) {
+	st.gone = true
+	st.cell.Drop()
+	st.snapshot.Store(nil)
+	s.dirMu.Lock()
+	s.removals++
+	if s.dir[st.key] == st {
+		delete(s.dir, st.key)
+	}
+	s.dirMu.Unlock()
+}
+
+// put makes st the store of its key.
+//
+// REQUIRES: mu is held.
+func (s *Shard) put(st *store) {
+	s.dirMu.Lock()
+	s.dir[st.key] = st
+	s.dirMu.Unlock()
+}
+
+// commitError puts what a committer says into the words of the host.
+func commitError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, journal.ErrBatchFailed):
+		return &abi.Error{Code: abi.CodeBatchFailed, Text: "the journal refused the batch; nothing of it was kept", Err: err}
+	case errors.Is(err, journal.ErrOutcomeUnknown):
+		return &abi.Error{Code: abi.CodeUnknownOutcome, Text: "the journal failed: whether the action was kept is unknown", Err: err}
+	case errors.Is(err, journal.ErrClosed):
+		return &abi.Error{Code: abi.CodeShuttingDown, Text: "the journal is closed", Err: err}
+	}
+	return &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away; the action may have been accepted", Err: err}
+}
+
+// entropy is bytes of the system's CSPRNG, fetched in bulk.
+type entropy struct {
+	buf  [4096]byte
+	left int
+}
+
+func (e *entropy) take(to []byte) {
+	if e.left < len(to) {
+		_, _ = rand.Read(e.buf[:]) // never fails
+		e.left = len(e.buf)
+	}
+	from := len(e.buf) - e.left
+	copy(to, e.buf[from:])
+	clear(e.buf[from : from+len(to)])
+	e.left -= len(to)
+}

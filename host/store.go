@@ -1,0 +1,240 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/deploy"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/shard"
+)
+
+// Store is a handle on one keyed state machine. Making one costs nothing, and says nothing about whether the store, or its module, is there: use does.
+type Store struct {
+	host    *Host
+	address abi.Address
+	bad     error // the address cannot be one
+	at      atomic.Pointer[place]
+}
+
+// place is where a store lives while its module is loaded.
+type place struct {
+	module *deploy.Module
+	shard  *shard.Shard
+}
+
+// Store returns a handle on the store at an address. Empty parts are the defaults.
+func (h *Host) Store(a abi.Address) *Store {
+	a.Tenant, a.Key = cmp.Or(a.Tenant, abi.DefaultTenant), cmp.Or(a.Key, abi.DefaultKey)
+	s := &Store{host: h, address: a}
+	if err := a.Validate(); err != nil {
+		s.bad = &Error{Code: abi.CodeBadAddress, Text: err.Error(), Err: err}
+	}
+	return s
+}
+
+// StoreAt is Store for an address as text: module, module/key or tenant/module/key. Errors are *Error, CodeBadAddress.
+func (h *Host) StoreAt(address string) (*Store, error) {
+	a, err := abi.ParseAddress(address)
+	if err != nil {
+		return nil, &Error{Code: abi.CodeBadAddress, Text: err.Error(), Err: err}
+	}
+	return h.Store(a), nil
+}
+
+// Address is where the store is.
+func (s *Store) Address() abi.Address { return s.address }
+
+// place finds the store's shard.
+func (s *Store) place() (*place, error) {
+	if p := s.at.Load(); p != nil && !p.module.Ended() {
+		return p, nil
+	}
+	if s.bad != nil {
+		return nil, s.bad
+	}
+	m, err := s.host.registry.Find(journal.ModuleID{Tenant: s.address.Tenant, Module: s.address.Module})
+	if err != nil {
+		return nil, err
+	}
+	p := &place{module: m, shard: m.Shard(s.address.Key)}
+	s.at.Store(p)
+	return p, nil
+}
+
+// SendOptions say more about an action.
+type SendOptions struct {
+	Correlation string // shared by all that one outside action causes; empty = a new one
+	Principal   string // who sends it; the reducer sees it
+}
+
+// Receipt says that an action was accepted and is durable.
+type Receipt struct {
+	Seq         uint64 // the action's number in its store
+	Revision    string // that reduced it
+	correlation shard.CorrelationID
+}
+
+// Correlation is the id shared by all that the action causes.
+func (r Receipt) Correlation() string { return r.correlation.String() }
+
+// Wait returns when the leaves of this action are done. Effects that have leaves are refused at deploy, so it has none to wait for.
+func (r Receipt) Wait(ctx context.Context) error { return ctx.Err() }
+
+// WaitAll returns when the leaves of this action, and all that they caused, are done.
+func (r Receipt) WaitAll(ctx context.Context) error { return r.Wait(ctx) }
+
+// Send reduces a command: a msgpack map with its type. It returns when the outcome is durable. The action is not kept by the caller's slice.
+//
+// Errors are *Error. Unless the code is CodeCanceled or CodeUnknownOutcome, the action was not accepted and the store is as it was.
+func (s *Store) Send(ctx context.Context, action []byte) (Receipt, error) {
+	return s.SendWith(ctx, action, SendOptions{})
+}
+
+// SendWith is Send with options.
+func (s *Store) SendWith(ctx context.Context, action []byte, o SendOptions) (Receipt, error) {
+	p, err := s.place()
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := p.shard.Send(ctx, s.address.Key, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal})
+	if err != nil {
+		return Receipt{}, err
+	}
+	return Receipt{Seq: r.Seq, Revision: r.Revision, correlation: r.Correlation}, nil
+}
+
+// State is a store's state as of an action.
+type State = shard.State
+
+// State returns the newest state, when it is durable. Body is shared: it must not be changed. Errors are *Error, CodeNotFound for a store
+// that has no actions.
+func (s *Store) State(ctx context.Context) (State, error) {
+	p, err := s.place()
+	if err != nil {
+		return State{}, err
+	}
+	return value(p.shard.State(ctx, s.address.Key))
+}
+
+// Stale returns the newest state that is encoded and durable already; it may lag behind. It is what can still be read of a store whose newest state cannot. Errors as of State.
+func (s *Store) Stale(ctx context.Context) (State, error) {
+	p, err := s.place()
+	if err != nil {
+		return State{}, err
+	}
+	return value(p.shard.Stale(ctx, s.address.Key))
+}
+
+func value(state *State, err error) (State, error) {
+	if err != nil {
+		return State{}, err
+	}
+	return *state, nil
+}
+
+// Wait returns when action seq is durable and its leaves are done. Errors are *Error, CodeNotFound when the store has no such action.
+func (s *Store) Wait(ctx context.Context, seq uint64) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	return p.shard.Wait(ctx, s.address.Key, seq)
+}
+
+// StoreMetrics are a store's counts since it was loaded, in the seed's words.
+type StoreMetrics struct {
+	ActionsDispatched  uint64 // accepted
+	ActionsRefused     uint64
+	EffectsExecuted    uint64
+	EffectFailures     uint64
+	DLQSize            int
+	AvgReducerDuration time.Duration
+	AvgEffectDuration  time.Duration
+}
+
+// Metrics returns the store's counts. A store that has no actions has none.
+func (s *Store) Metrics() StoreMetrics {
+	p, err := s.place()
+	if err != nil {
+		return StoreMetrics{}
+	}
+	m, err := p.shard.Metrics(context.Background(), s.address.Key)
+	if err != nil {
+		return StoreMetrics{}
+	}
+	sm := StoreMetrics{ActionsDispatched: m.Accepted, ActionsRefused: m.Refused}
+	if n := m.Accepted + m.Refused; n > 0 {
+		sm.AvgReducerDuration = m.Reducing / time.Duration(n)
+	}
+	return sm
+}
+
+// Health reports on the store: unhealthy when it is halted or its module is not there; a store that has no actions is healthy.
+func (s *Store) Health() Health {
+	health := Health{Status: Healthy}
+	p, err := s.place()
+	if err == nil {
+		var i shard.Info
+		i, err = p.shard.Info(context.Background(), s.address.Key)
+		if errors.Is(err, ErrNotFound) {
+			return health
+		}
+		if i.Halted != nil {
+			err = i.Halted
+		}
+	}
+	if err != nil {
+		health.worsen(Unhealthy, err.Error())
+	}
+	return health
+}
+
+// Info describes the store. Errors are *Error, CodeNotFound for a store that has no actions.
+func (s *Store) Info(ctx context.Context) (StoreInfo, error) {
+	p, err := s.place()
+	if err != nil {
+		return StoreInfo{}, err
+	}
+	i, err := p.shard.Info(ctx, s.address.Key)
+	if err != nil {
+		return StoreInfo{}, err
+	}
+	return storeInfo(p.module.ID(), i), nil
+}
+
+// Resume ends a halt or a shutdown of the store; a store that has none goes on. Errors are *Error.
+func (s *Store) Resume(ctx context.Context) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	return p.shard.Resume(ctx, s.address.Key)
+}
+
+// Delete ends the store's life. A later action begins another one at seq 1. Errors are *Error.
+func (s *Store) Delete(ctx context.Context) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	return p.shard.Delete(ctx, s.address.Key)
+}
+
+// Shutdown refuses commands for this store from now on, until it is resumed or the host starts again, and returns when all that it accepted is durable. Errors are
+// *Error; ErrShutdownTimeout when ctx ends first.
+func (s *Store) Shutdown(ctx context.Context) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	err = p.shard.Shutdown(ctx, s.address.Key)
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(ErrShutdownTimeout, err)
+	}
+	return err
+}
