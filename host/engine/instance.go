@@ -33,6 +33,8 @@ var (
 	ErrPoisoned = errors.New("engine: the instance is poisoned by an earlier trap")
 	// ErrNoSuchSlot says that the slot does not hold a state under the ticket. Nothing was changed.
 	ErrNoSuchSlot = errors.New("engine: the slot does not hold the ticket")
+	// ErrNoMigration says that the module does not migrate in this direction.
+	ErrNoMigration = errors.New("engine: the module does not migrate this way")
 )
 
 // An Instance is a guest in memory of its own. It belongs to one goroutine at a time; Close too. Only MemoryLimit and
@@ -157,13 +159,14 @@ func (i *Instance) Evict(slot uint32, ticket uint64) error {
 }
 
 // Migrate turns a state of schema from into one of schema to; down says that it is an older one. The bytes alias guest memory: they
-// are valid until the next call. Errors: *abi.Error (CodeStateUnreadable: BAD_STATE; CodeRejected), *Trap, ErrPoisoned.
-//
-// REQUIRES: the manifest lists such a migration.
+// are valid until the next call. Errors: *abi.Error (CodeStateUnreadable: BAD_STATE; CodeRejected), ErrNoMigration, *Trap, ErrPoisoned.
 func (i *Instance) Migrate(from, to uint32, state []byte, down bool) ([]byte, error) {
 	name, function := exportMigrate, i.migrate
 	if down {
 		name, function = exportMigrateDown, i.migrateDown
+	}
+	if function == nil {
+		return nil, ErrNoMigration
 	}
 	var out abi.Output
 	if err := i.bytesCall(name, function, &abi.BytesInput{From: from, To: to, Body: state}, i.stateFuel(), &out); err != nil {

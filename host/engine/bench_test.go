@@ -1,0 +1,140 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/engine"
+	"github.com/crhost/crhost/host/engine/enginetest"
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
+)
+
+// emptyCall measures what a call into a guest costs by itself: no frame, no metering, no checks. Everything else is a multiple of it.
+func emptyCall(b *testing.B) float64 {
+	b.Helper()
+	ctx := context.Background()
+	r := wazero.NewRuntime(ctx)
+	defer r.Close(ctx)
+	m, err := r.Instantiate(ctx, enginetest.Wat(b, `(module (func (export "f") (param i32) (result i64) (i64.const 0)))`))
+	require.NoError(b, err)
+	f := m.ExportedFunction("f")
+	stack := make([]uint64, 2)
+	call := func(b *testing.B) {
+		for b.Loop() {
+			if err := f.CallWithStack(ctx, stack); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	result := testing.Benchmark(call)
+	return float64(result.T.Nanoseconds()) / float64(result.N)
+}
+
+// inEmptyCalls reports the benchmark's time as a multiple of an empty call.
+func inEmptyCalls(b *testing.B, empty float64) {
+	perOp := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+	b.ReportMetric(perOp/empty, "x-empty")
+}
+
+// BenchmarkReduce is one action on a resident counter.
+func BenchmarkReduce(b *testing.B) {
+	empty := emptyCall(b)
+	b.Run("guest=none", func(b *testing.B) {
+		b.ReportMetric(empty, "ns/op")
+		for b.Loop() {
+		}
+	})
+	for name, wasm := range map[string]func(testing.TB) []byte{
+		"wat": enginetest.Counter,
+		"go":  func(tb testing.TB) []byte { return enginetest.BuildGo(tb, "./plugins/counter") },
+	} {
+		b.Run("guest="+name, func(b *testing.B) {
+			i := guest(b, wasm(b))
+			send(b, i, abi.Fresh, 0, 1)
+			in := abi.ReduceInput{Mode: abi.Resident, Ticket: 7, Seq: 1, Now: 1e18, Body: enginetest.Action("increment", 1)}
+			var out abi.Output
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := i.Reduce(&in, fuel, &out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			inEmptyCalls(b, empty)
+			b.ReportMetric(float64(i.Fuel()), "fuel/op")
+			b.ReportMetric(float64(i.Fuel())*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "fuel/ns")
+		})
+	}
+}
+
+// BenchmarkCall is a call that does nothing, with everything that this package does around one.
+func BenchmarkCall(b *testing.B) {
+	empty := emptyCall(b)
+	i := guest(b, enginetest.Guest(b, reduce))
+	in := abi.ReduceInput{Body: enginetest.Action("increment", 1)}
+	var out abi.Output
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := i.Reduce(&in, fuel, &out); err != nil {
+			b.Fatal(err)
+		}
+	}
+	inEmptyCalls(b, empty)
+}
+
+// BenchmarkState encodes and checks a state.
+func BenchmarkState(b *testing.B) {
+	i := guest(b, enginetest.Counter(b))
+	send(b, i, abi.Fresh, 0, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.State(0, 7); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkInstantiate is what a spare instance costs.
+func BenchmarkInstantiate(b *testing.B) {
+	for name, wasm := range map[string]func(testing.TB) []byte{
+		"wat": enginetest.Counter,
+		"go":  func(tb testing.TB) []byte { return enginetest.BuildGo(tb, "./plugins/counter") },
+	} {
+		b.Run("guest="+name, func(b *testing.B) {
+			m := load(b, open(b, engine.Config{}), "t", wasm(b))
+			b.ReportAllocs()
+			for b.Loop() {
+				i, err := m.Instantiate(context.Background(), nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = i.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkImport is a call of a host function.
+func BenchmarkImport(b *testing.B) {
+	for name, call := range map[string]string{
+		"clock_time_get": `(drop (call $clock (i32.const 0) (i64.const 0) (i32.const 96)))`,
+		"random_get":     `(drop (call $random (i32.const 96) (i32.const 16)))`,
+		"random_get/64K": `(drop (call $random (i32.const 65536) (i32.const 65536)))`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			i := guest(b, enginetest.Guest(b, `
+				(import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+				(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+				(func (export "cr1_reduce") (param i32) (result i64) `+call+`(call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`))
+			var out abi.Output
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := i.Reduce(&abi.ReduceInput{}, fuel, &out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(i.Fuel())*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "fuel/ns")
+		})
+	}
+}
