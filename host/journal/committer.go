@@ -154,6 +154,10 @@ func (c *Committer) Wait(ctx context.Context, p Position) error {
 		return nil
 	}
 	c.mu.Lock()
+	if last := c.last; p > last {
+		c.mu.Unlock()
+		panic(fmt.Sprintf("journal: wait for position %d of %d", p, last))
+	}
 	if settled, err := c.outcome(p); settled {
 		c.mu.Unlock()
 		return err

@@ -39,7 +39,7 @@ func ExamplePutStore() {
 	if err := backend.Apply(&batch); err != nil {
 		fmt.Println(err)
 	}
-	for store, err := range journal.Stores(backend, journal.ModuleID{Tenant: "default", Module: "counter"}) {
+	for store, err := range journal.Stores(backend, journal.ModuleID{Tenant: "default", Module: "counter"}, "") {
 		fmt.Println(store.ID, store.Life, err)
 	}
 	// Output: default/counter/main 01000000000000000000000000000000 <nil>

@@ -94,7 +94,7 @@ func TestStores_keepToTheirModule(t *testing.T) {
 	})
 	var all []journal.StoreID
 	for _, m := range []journal.ModuleID{{Tenant: "a", Module: "b"}, {Tenant: "a", Module: "b-c"}, {Tenant: "a-b", Module: "b"}, {Tenant: "ab", Module: "b"}} {
-		rows, err := list(journal.Stores(b, m))
+		rows, err := list(journal.Stores(b, m, ""))
 		require.NoError(t, err)
 		for _, row := range rows {
 			require.Equal(t, m, journal.ModuleID{Tenant: row.ID.Tenant, Module: row.ID.Module})
@@ -103,7 +103,16 @@ func TestStores_keepToTheirModule(t *testing.T) {
 		}
 	}
 	require.Equal(t, ids, all)
-	for range journal.Stores(b, journal.ModuleID{Tenant: "a", Module: "b"}) {
+	for after, want := range map[string][]journal.StoreID{"a": ids[:3], "b": ids[1:3], "b/": ids[1:3], "b/c": ids[2:3], "ü": nil} {
+		rows, err := list(journal.Stores(b, journal.ModuleID{Tenant: "a", Module: "b"}, after))
+		require.NoError(t, err)
+		var got []journal.StoreID
+		for _, row := range rows {
+			got = append(got, row.ID)
+		}
+		require.Equal(t, want, got, "after %s", after)
+	}
+	for range journal.Stores(b, journal.ModuleID{Tenant: "a", Module: "b"}, "") {
 		break
 	}
 }
@@ -167,7 +176,7 @@ func TestDamagedRows_areNamed(t *testing.T) {
 		read       func(journal.Reader) error
 		want       string
 	}{
-		{"s" + "t\x00m\x00key", "junk", func(r journal.Reader) error { _, err := list(journal.Stores(r, module)); return err },
+		{"s" + "t\x00m\x00key", "junk", func(r journal.Reader) error { _, err := list(journal.Stores(r, module, "")); return err },
 			`store "st\x00m\x00key": corrupt at byte 4: 4 bytes, fewer than the shortest store`},
 		{"mt\x00m\x00", "12345678901234567890", func(r journal.Reader) error { _, err := list(journal.Modules(r)); return err },
 			`module: unknown format version 49: written by a newer version of this program`},
@@ -184,7 +193,7 @@ func TestDamagedRows_areNamed(t *testing.T) {
 	}
 	b := memory.New(memory.Config{})
 	require.NoError(t, b.Close())
-	_, err := list(journal.Stores(b, module))
+	_, err := list(journal.Stores(b, module, ""))
 	require.ErrorIs(t, err, journal.ErrClosed)
 }
 

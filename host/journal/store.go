@@ -41,11 +41,13 @@ func ReadStore(r Reader, id StoreID) (Store, error) {
 	return decodeStore(key, value)
 }
 
-// Stores yields the rows of a module's stores in the order of their keys. It stops after an error.
-func Stores(r Reader, module ModuleID) iter.Seq2[StoreRow, error] {
+// Stores yields the rows of a module's stores with keys after the given one, in the order of their keys. It stops after an error.
+func Stores(r Reader, module ModuleID, after string) iter.Seq2[StoreRow, error] {
 	prefix := moduleKey(prefixStore, module)
 	return func(yield func(StoreRow, error) bool) {
-		for row, err := range r.Rows(prefix, PrefixEnd(prefix)) {
+		// The key of the row just after another one is that with a zero byte behind it.
+		lower := append(append(prefix[:len(prefix):len(prefix)], after...), 0)
+		for row, err := range r.Rows(lower, PrefixEnd(prefix)) {
 			var s StoreRow
 			if err == nil {
 				s.ID = StoreID{module.Tenant, module.Module, string(row.Key[len(prefix):])}

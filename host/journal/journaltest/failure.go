@@ -77,6 +77,9 @@ func failureChecks() []check {
 				require.EqualValues(k, n/4+1, seq)
 				err := s.ask(p)
 				require.Equal(k, n%4 != 3, errors.Is(err, journal.ErrBatchFailed), "step %d: %v", n, err)
+				if failed := (*journal.FailedError)(nil); errors.As(err, &failed) {
+					require.Equal(k, p, failed.From)
+				}
 			}
 			s.requireDurable(10)
 			for p := journal.Position(1); p <= 40; p++ {
@@ -137,6 +140,7 @@ func failureChecks() []check {
 			require.ErrorIs(k, s.fence.Err(), journal.ErrOutcomeUnknown)
 			s.fence.Kick()
 			require.ErrorIs(k, s.fence.Close(), journal.ErrOutcomeUnknown)
+			require.ErrorIs(k, s.fence.Err(), journal.ErrOutcomeUnknown, "closing does not hide why")
 			require.NoError(k, s.ask(good))
 			durable, lost := s.told()
 			require.Equal(k, []uint64{1}, durable)
@@ -148,6 +152,7 @@ func failureChecks() []check {
 			s.step()
 			require.ErrorIs(k, s.fence.Close(), journal.ErrBatchFailed)
 			require.ErrorIs(k, s.fence.Recover(), journal.ErrClosed)
+			require.ErrorIs(k, s.fence.Err(), journal.ErrClosed)
 			_, lost := s.told()
 			require.Equal(k, []uint64{1}, lost)
 		}},

@@ -35,8 +35,11 @@ func fenceChecks() []check {
 			extra.Drop(two)
 			p := s.fence.Enqueue(journal.Step{Extra: extra, Life: two, Seq: 1, Record: bytesOf(two, 1)})
 			extra.Reset()
+			require.NoError(k, extra.Set([]byte("b"), []byte("2")))
+			p = s.fence.Enqueue(journal.Step{Extra: extra})
 			require.NoError(k, s.fence.Wait(context.Background(), p))
-			require.Empty(k, rowsOf(k, s.backend, nil, nil))
+			require.Equal(k, []string{"b=2"}, rowsOf(k, s.backend, nil, nil))
+			requireLog(k, s.backend, journal.Incarnation{}, 0, 0)
 			requireLog(k, s.backend, two, 1, 1)
 			require.EqualValues(k, 1, s.backend.calls.Load(), "one batch")
 		}},
@@ -176,6 +179,24 @@ func fenceChecks() []check {
 			require.ErrorIs(k, s.fence.Recover(), journal.ErrClosed)
 			require.ErrorIs(k, s.fence.Close(), journal.ErrClosed)
 			s.requireDurable(2)
+		}},
+		{name: "fence/close waits for the batch under way", bubble: true, run: func(k *kit) {
+			before, let := held(k)
+			s := newShard(k, before, journal.Config{})
+			_, p := s.step()
+			caller := s.wait(context.Background(), p)
+			synctest.Wait()
+			closed := new(outcome)
+			go func() {
+				closed.err = s.fence.Close()
+				closed.ended.Store(true)
+			}()
+			synctest.Wait()
+			closed.requireWaiting(k, "a batch is under way")
+			let(1, nil)
+			synctest.Wait()
+			closed.requireDurable(k)
+			caller.requireDurable(k)
 		}},
 		{name: "fence/observed", bubble: true, run: func(k *kit) {
 			var commits []journal.Commit

@@ -3,7 +3,9 @@ package memory_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -77,6 +79,35 @@ func TestHistory_S11(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRelease_neverGoesBack(t *testing.T) {
+	b := memory.New(memory.Config{History: 10})
+	appendTo(t, b, 1, 100)
+	release(t, b, 100)
+	release(t, b, 50)
+	appendTo(t, b, 101, 200)
+	first, _, err := b.Bounds(life)
+	require.NoError(t, err)
+	require.EqualValues(t, 101, first)
+}
+
+func TestHistory_letsGo(t *testing.T) {
+	b := memory.New(memory.Config{History: -1})
+	var kept []weak.Pointer[byte]
+	for seq := uint64(1); seq <= 10; seq++ {
+		record := make([]byte, 100)
+		kept = append(kept, weak.Make(&record[0]))
+		var batch journal.Batch
+		batch.Append(life, seq, record)
+		require.NoError(t, b.Apply(&batch))
+	}
+	release(t, b, 9)
+	runtime.GC()
+	for i, record := range kept {
+		require.Equal(t, i == 9, record.Value() != nil, "record %d", i+1)
+	}
+	runtime.KeepAlive(b)
 }
 
 func TestBefore_refuses(t *testing.T) {
