@@ -54,7 +54,7 @@ func checkEffects(t *trial) error {
 	limits := t.report.Manifest.Limits.OrDefault()
 	return t.everyCall(func(i *instance, call string, span uint64) error {
 		out, err := i.read(call, span)
-		if err != nil || call != "cr1_reduce" || out.Status != abi.OK {
+		if err != nil || call != callReduce || out.Status != abi.OK {
 			return err
 		}
 		if uint64(len(out.Body)) > limits.EffectsBytes {

@@ -216,20 +216,16 @@ func checkClean(t *trial) error {
 		if err != nil {
 			return err
 		}
-		walk := t.walk(24, 4*t.cfg.Steps)
-		for n, in := range walk {
+		if err := t.refusedFresh(st); err != nil {
+			return err
+		}
+		for _, in := range t.walk(24, 4*t.cfg.Steps) {
 			at := st.address(in)
 			o, err := st.do(in)
 			if err != nil {
 				return err
 			}
-			if o.status == abi.OK || o.flags&abi.Clean == 0 {
-				continue
-			}
-			if st.state == nil {
-				if err := t.cleanFresh(st, walk[n]); err != nil {
-					return err
-				}
+			if o.flags&abi.Clean == 0 || st.state == nil {
 				continue
 			}
 			now, ok, err := st.on.state(st.slot, st.ticket)
@@ -245,13 +241,19 @@ func checkClean(t *trial) error {
 	return nil
 }
 
-// cleanFresh checks that a slot is as new after a FRESH that was refused with CLEAN: going on in it is like starting.
-func (t *trial) cleanFresh(st *store, refused abi.ReduceInput) error {
-	if !t.slots() {
-		return nil
-	}
-	for _, next := range t.walk(25, 8) {
-		on := st.address(next)
+// refusedFresh starts with each sample that is refused with CLEAN, and wants the slot to be as new: going on in it is like starting.
+func (t *trial) refusedFresh(st *store) error {
+	next := t.walk(25, 8)
+	for n, s := range t.samples {
+		st.forget()
+		o, err := st.do(s.input())
+		if err != nil {
+			return err
+		}
+		if !t.slots() || o.flags&abi.Clean == 0 {
+			continue
+		}
+		on := st.address(next[n%len(next)])
 		on.Mode = abi.Resident
 		out, err := st.on.reduce(&on)
 		if err != nil {
@@ -262,20 +264,16 @@ func (t *trial) cleanFresh(st *store, refused abi.ReduceInput) error {
 			return err
 		}
 		st.forget()
-		want, err := st.do(next)
+		want, err := st.do(next[n%len(next)])
 		if err != nil {
 			return err
 		}
 		if out.Status != want.status || out.Status == abi.OK && !bytes.Equal(state, want.state) {
-			return broken("clean", "after FRESH was refused with CLEAN, RESIDENT answers %s with state %s, FRESH %s with %s",
-				out.Status, text(state), want.status, text(want.state)).by("refused: %s", text(refused.Body))
-		}
-		st.forget()
-		again := st.address(refused)
-		if _, err := st.on.reduce(&again); err != nil {
-			return err
+			return broken("clean", "after FRESH was refused with CLEAN, RESIDENT answers %s with state %s, and FRESH %s with %s",
+				out.Status, text(state), want.status, text(want.state)).by("refused: %s", text(s.body))
 		}
 	}
+	st.forget()
 	return nil
 }
 

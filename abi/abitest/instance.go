@@ -2,6 +2,7 @@ package abitest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/crhost/crhost/abi"
@@ -10,11 +11,18 @@ import (
 // firstTicket is large, so that a guest that keeps half of a ticket is seen.
 const firstTicket = 0xa5a5_0000_0000_0001
 
+// The calls that answer with a frame, as findings name them.
+const (
+	callDescribe = "cr1_describe"
+	callReduce   = "cr1_reduce"
+	callState    = "cr1_state"
+)
+
 // idleBudget is the fuel of one cr1_idle.
 const idleBudget = 1_000_000_000
 
 // An instance drives a guest as a host does: it asks for a larger buffer only when a frame needs one, and copies what it is given.
-// Its errors are breaches of the rules "answers", "buffer", "output" and "manifest".
+// Its errors are breaches of the rules "answers", "buffer", "output" and "status".
 type instance struct {
 	guest Guest
 	ptr   uint32 // of the input buffer
@@ -44,34 +52,55 @@ func (i *instance) write(frame []byte) error {
 	return nil
 }
 
-// read copies the output frame of a call and decodes it.
+// read copies and decodes the output frame of a call, and checks that the call may answer so.
 func (i *instance) read(call string, span uint64) (abi.Output, error) {
-	frame, err := i.frame(call, span)
+	out, err := i.output(call, span)
 	if err != nil {
-		return abi.Output{}, err
+		return out, err
 	}
-	var out abi.Output
-	if err := out.Decode(frame); err != nil {
-		return abi.Output{}, broken(ruleOutput, "%s: %v", call, err)
+	wrong := func(format string, args ...any) error { return broken(ruleStatus, call+" answers "+format, args...) }
+	switch {
+	case call == callDescribe && out.Status != abi.OK, call == callState && out.Status != abi.OK && out.Status != abi.NoSuchSlot:
+		return out, wrong("%s", out.Status)
+	case out.Status != abi.OK && len(out.Body) > 0:
+		return out, wrong("%s with a body of %d bytes", out.Status, len(out.Body))
+	case out.Status == abi.Rejected && !abi.ValidCode(out.Code):
+		return out, wrong("REJECTED with the code %q, want 1 to %d of a-z, 0-9, _ and .", out.Code[:min(len(out.Code), abi.MaxNameBytes)], abi.MaxNameBytes)
+	case out.Status != abi.Rejected && len(out.Code) > 0:
+		return out, wrong("%s with the code %q", out.Status, out.Code[:min(len(out.Code), abi.MaxNameBytes)])
+	case len(out.Text) > abi.MaxTextBytes:
+		return out, wrong("a text of %d bytes, the limit is %d", len(out.Text), abi.MaxTextBytes)
 	}
 	return out, nil
 }
 
-func (i *instance) frame(call string, span uint64) ([]byte, error) {
+// output copies and decodes the output frame of a call.
+func (i *instance) output(call string, span uint64) (abi.Output, error) {
 	ptr, n := abi.SpanOf(span)
 	memory := i.guest.Memory()
-	if end := uint64(ptr) + uint64(n); end > uint64(len(memory)) {
-		return nil, broken(ruleOutput, "%s: the output [%d, %d) is outside memory of %d bytes", call, ptr, end, len(memory))
+	switch end := uint64(ptr) + uint64(n); {
+	case ptr%8 != 0:
+		return abi.Output{}, broken(ruleOutput, "%s: the output at %d is not 8-aligned", call, ptr)
+	case end > uint64(len(memory)):
+		return abi.Output{}, broken(ruleOutput, "%s: the output [%d, %d) is outside memory of %d bytes", call, ptr, end, len(memory))
 	}
-	return bytes.Clone(memory[ptr : uint64(ptr)+uint64(n)]), nil
+	frame := bytes.Clone(memory[ptr : ptr+n])
+	var out abi.Output
+	if err := out.Decode(frame); err != nil {
+		return abi.Output{}, broken(ruleOutput, "%s: %v", call, err)
+	}
+	if binary.LittleEndian.Uint16(frame[6:]) != 0 || binary.LittleEndian.Uint32(frame[28:]) != 0 {
+		return abi.Output{}, broken(ruleOutput, "%s: a reserved field of the header is not zero", call)
+	}
+	return out, nil
 }
 
 func (i *instance) describe() (abi.Output, error) {
 	span, err := i.guest.Describe()
 	if err != nil {
-		return abi.Output{}, trapped("cr1_describe", err)
+		return abi.Output{}, trapped(callDescribe, err)
 	}
-	return i.read("cr1_describe", span)
+	return i.read(callDescribe, span)
 }
 
 func (i *instance) reduce(in *abi.ReduceInput) (abi.Output, error) {
@@ -90,7 +119,7 @@ func (i *instance) send(frame []byte) (abi.Output, error) {
 	if err != nil {
 		return abi.Output{}, err
 	}
-	return i.read("cr1_reduce", span)
+	return i.read(callReduce, span)
 }
 
 func (i *instance) sendRaw(frame []byte) (span uint64, err error) {
@@ -100,28 +129,19 @@ func (i *instance) sendRaw(frame []byte) (span uint64, err error) {
 	*i.calls++
 	span, err = i.guest.Reduce(uint32(len(frame)))
 	if err != nil {
-		return 0, trapped("cr1_reduce", err)
+		return 0, trapped(callReduce, err)
 	}
 	return span, nil
 }
 
 // state returns the encoded state of a slot, and false when the slot does not hold the ticket.
 func (i *instance) state(slot uint32, ticket uint64) ([]byte, bool, error) {
-	call := fmt.Sprintf("cr1_state(%d, %#x)", slot, ticket)
 	span, err := i.guest.State(slot, ticket)
 	if err != nil {
-		return nil, false, trapped(call, err)
+		return nil, false, trapped(callState, err).by("slot %d ticket %#x", slot, ticket)
 	}
-	out, err := i.read(call, span)
-	switch {
-	case err != nil:
-		return nil, false, err
-	case out.Status == abi.OK:
-		return out.Body, true, nil
-	case out.Status == abi.NoSuchSlot:
-		return nil, false, nil
-	}
-	return nil, false, broken(ruleStatus, "%s answers %s", call, out.Status)
+	out, err := i.read(callState, span)
+	return out.Body, err == nil && out.Status == abi.OK, err
 }
 
 func (i *instance) evict(slot uint32, ticket uint64) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/crhost/crhost/abi/abitest"
 )
 
-// A mutant is the counter with one fault: each pair of texts is replaced once.
+// A mutant is the counter with one fault: the first of each pair of texts is replaced by the second.
 type mutant struct {
 	name    string
 	rule    string // the only one that it may break
@@ -36,13 +36,20 @@ var mutants = []mutant{
 		`(func (export "cr1_describe") (result i64)
 		   (i32.store8 (i32.const 0x0118) (i32.or (i32.const 0x60) (i32.and (i32.const 15) (i32.add (i32.const 1) (i32.load8_u (i32.const 0x0118))))))`,
 	}},
+	{"cr1_describe is rejected", "status", []string{`(call $answer (i32.const 0) (i32.const 0) (i32.const 217) (i32.const 0)`, `(call $answer (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 7)`}},
 	{"reset traps", "answers", []string{resetting, `unreachable)`}},
 	{"reserved header bytes", "output", []string{`(i32.store   offset=28 (i32.const 0x0400) (i32.const 0))`, `(i32.store   offset=28 (i32.const 0x0400) (i32.const 7))`}},
 	{"a frame longer than its sections", "output", []string{`(i64.const 0x0000_0400_0000_0020)`, `(i64.const 0x0000_0400_0000_0028)`}},
 	{"a frame outside memory", "output", []string{`(i64.const 0x0000_0400_0000_0020)`, `(i64.const 0xffff_ff00_0000_0020)`}},
+	{"a frame that is not aligned", "output", []string{
+		`(i64.add (i64.const 0x0000_0400_0000_0020)`,
+		`(memory.copy (i32.const 0x0604) (i32.const 0x0400) (i32.const 300)) (i64.add (i64.const 0x0000_0604_0000_0020)`,
+	}},
 	{"an unknown status", "output", []string{`(call $answer (i32.const 4)`, `(call $answer (i32.const 5)`}},
 	{"a code in upper case", "status", []string{`"overflow" "the`, `"OVERFLOW" "the`}},
 	{"a rejection without code", "status", []string{`(i32.const 0) (i32.const 8) (i32.const 42)`, `(i32.const 0) (i32.const 0) (i32.const 42)`}},
+	{"a text without end", "status", []string{`(i32.const 8) (i32.const 42)`, `(i32.const 8) (i32.const 1025)`}},
+	{"a code without rejection", "status", []string{`(i32.const 2) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 20)`, `(i32.const 2) (i32.const 2) (i32.const 0) (i32.const 2) (i32.const 18)`}},
 	{"reset is never accepted", "coverage", []string{resetting, "(global.set $bad (i32.const 1))\n        (br $done))"}},
 	{"an undeclared effect", "effects", []string{
 		`(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
@@ -77,6 +84,7 @@ var mutants = []mutant{
 		addition, `(local.set $sum (i64.add (call $now) (i64.add (local.get $count) (local.get $by))))`,
 	}},
 	{"the buffer does not grow", "buffer", []string{`(if (i32.gt_u (local.get $pages) (memory.size))`, `(if (i32.const 0)`}},
+	{"the buffer is not aligned", "buffer", []string{`0x2000`, `0x2004`}},
 	{"the header has a fixed length", "header", []string{`(i32.add (i32.const 0x2000) (i32.load16_u offset=2 (i32.const 0x2000)))`, `(i32.const 0x2048)`}},
 	{"flags are ignored", "unknown", []string{`(if (i32.load offset=8 (i32.const 0x2000)) (then unreachable))`, ``}},
 	{"any version will do", "unknown", []string{`(if (i32.ne (i32.load16_u offset=0 (i32.const 0x2000)) (i32.const 1)) (then unreachable))`, ``}},
@@ -96,11 +104,19 @@ var mutants = []mutant{
 	{"residents count one more", "residency", []string{addition,
 		`(local.set $sum (i64.add (i64.extend_i32_u (i32.eq (local.get $mode) (i32.const 2))) (i64.add (local.get $count) (local.get $by))))`}},
 	{"a lying CLEAN", "clean", []string{rejecting, `(then ` + accepting + ` (return (call $answer (i32.const 1) (i32.const 2)`}},
+	{"a lying CLEAN of a first action", "clean", []string{rejecting,
+		`(then (if (i32.eqz (local.get $mode)) (then ` + accepting + `)) (return (call $answer (i32.const 1) (i32.const 2)`}},
 	{"half of the ticket", "tickets", []string{`(i64.eq (i64.load (local.get $slot)) (local.get $ticket))`, `(i32.eq (i32.load (local.get $slot)) (i32.wrap_i64 (local.get $ticket)))`}},
 	{"RESIDENT takes any ticket", "tickets", []string{`(i32.eqz (call $holds (local.get $slot) (i64.load offset=16 (i32.const 0x2000))))`,
 		`(i32.eqz (i32.load offset=16 (call $slot (local.get $slot))))`}},
+	{"NO_SUCH_SLOT changes the count", "tickets", []string{"(i64.load offset=16 (i32.const 0x2000))))\n          (then",
+		"(i64.load offset=16 (i32.const 0x2000))))\n          (then (i64.store offset=8 (call $slot (local.get $slot)) (i64.const 77))"}},
 	{"evicting does nothing", "evict", []string{evicting, `(if (i32.const 0)`}},
 	{"any ticket evicts", "evict", []string{evicting, `(if (i32.const 1)`}},
+	{"evicting empties the next slot", "evict", []string{
+		`(then (i32.store offset=16 (call $slot (local.get $slot)) (i32.const 0)))`,
+		`(then (i32.store offset=16 (call $slot (local.get $slot)) (i32.const 0)) (i32.store offset=40 (call $slot (local.get $slot)) (i32.const 0)))`,
+	}},
 	{"a count shows two slots on", "leak", []string{accepting, accepting + ` (i64.store offset=56 (local.get $slot) (local.get $sum))`}},
 	{"old instances count one more", "age", []string{
 		beforeFunc, `(global $calls (mut i64) (i64.const 0)) ` + beforeFunc,
@@ -122,7 +138,7 @@ func (m mutant) source(t *testing.T) string {
 	src := counter
 	for n := 0; n < len(m.replace); n += 2 {
 		require.Contains(t, src, m.replace[n])
-		src = strings.Replace(src, m.replace[n], m.replace[n+1], 1)
+		src = strings.ReplaceAll(src, m.replace[n], m.replace[n+1])
 	}
 	return src
 }

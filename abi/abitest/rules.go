@@ -162,7 +162,7 @@ var rules = []rule{
 	{
 		Rule:    Rule{"leak", "What is done in one slot does not show in another."},
 		applies: keepsTwoSlots,
-		needs:   after("residency"),
+		needs:   after("residency", "evict"),
 		check:   checkLeak,
 	},
 	{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/abitest"
 	"github.com/crhost/crhost/abi/pack"
 )
@@ -62,6 +63,44 @@ func TestRun_givenActions(t *testing.T) {
 	finding := report.Finding("answers")
 	require.NotNil(t, finding, "%s", report)
 	require.Contains(t, finding.Detail, `{"type": "increment", "by": 99}`)
+}
+
+func TestRun_nothingAccepted(t *testing.T) {
+	src := strings.Replace(counter, `(if (i64.lt_s (local.get $over) (i64.const 0))`, `(if (i32.const 1)`, 1)
+	report, err := abitest.Run(context.Background(), open(t, src), abitest.Config{})
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1, "%s", report)
+	require.Equal(t, "coverage", report.Findings[0].Rule)
+	require.Equal(t, abitest.Error, report.Findings[0].Severity, "a run that saw nothing proves nothing")
+}
+
+func TestRun_declaredEffects(t *testing.T) {
+	src := strings.NewReplacer(
+		`"\87"`, `"\88" "\a7effects" "\91\82\a4kind\a4call\a7targets\91\a2x*"`,
+		`(i32.const 217)`, `(i32.const 249)`,
+		`(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))`+"\n\n  ;; Traps", `(i32.const 23) (i32.const 0) (i32.const 0) (i32.const 0x03d0)))
+		 (data (i32.const 0x03d0) "\91\82\a4kind\a4call\a6target\a3xyz")`+"\n\n  ;; Traps",
+	).Replace(counter)
+	report, err := abitest.Run(context.Background(), open(t, src), abitest.Config{Rounds: 1000})
+	require.NoError(t, err)
+	require.Empty(t, report.Findings, "%s", report)
+	require.Equal(t, abi.KindCall, report.Manifest.Effects[0].Kind)
+}
+
+// Findings come in the order of the rules, whichever check ran into them.
+func TestReport_order(t *testing.T) {
+	var both mutant
+	for _, m := range mutants {
+		if m.name == "effects that are no list" || m.name == "a code without rejection" {
+			both.replace = append(both.replace, m.replace...)
+		}
+	}
+	report, err := abitest.Run(context.Background(), open(t, both.source(t)), abitest.Config{})
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 2)
+	require.Equal(t, "status", report.Findings[0].Rule)
+	require.Equal(t, "effects", report.Findings[1].Rule)
+	require.Contains(t, report.String(), "2 findings")
 }
 
 func TestRun_errors(t *testing.T) {
@@ -139,8 +178,10 @@ func ExampleRun() {
 	for _, finding := range report.Findings {
 		fmt.Println(finding)
 	}
+	fmt.Println("unproven:", report.Unproven)
 	fmt.Println(len(report.Passed), "of", len(abitest.Rules()), "rules passed")
 	// Output:
 	// error: evict: cr1_state answers OK after cr1_evict
-	// 26 of 27 rules passed
+	// unproven: [leak]
+	// 25 of 27 rules passed
 }
