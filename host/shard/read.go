@@ -52,7 +52,9 @@ func (s *Shard) state(st *store) (*State, error) {
 		return nil, err
 	}
 	snap := &State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State}
-	st.snapshot.Store(snap)
+	if old := st.snapshot.Swap(snap); old != nil && old.Seq <= st.durable.Load() {
+		st.settled = old
+	}
 	return snap, nil
 }
 
@@ -76,14 +78,18 @@ func (s *Shard) Stale(ctx context.Context, key string) (*State, error) {
 	if !st.exists {
 		return nil, s.notFound(key)
 	}
-	if snap := st.snapshot.Load(); snap != nil && snap.Seq <= st.durable.Load() {
+	durable := st.durable.Load()
+	if snap := st.snapshot.Load(); snap != nil && snap.Seq <= durable {
 		return snap, nil
 	}
-	if base := st.cell.Base(); base.State != nil && base.Seq <= st.durable.Load() {
+	if st.settled != nil {
+		return st.settled, nil
+	}
+	if base := st.cell.Base(); base.State != nil && base.Seq <= durable {
 		return &State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State}, nil
 	}
-	if st.durable.Load() < st.cell.Seq() {
-		return nil, refuse(abi.CodeBatchFailed, "no encoded state of the store is durable yet")
+	if durable < st.cell.Seq() {
+		return nil, refuse(abi.CodeOverloaded, "no encoded state of the store is durable yet")
 	}
 	return s.state(st)
 }

@@ -46,6 +46,7 @@ type Revision struct {
 	spare   Guest
 	making  bool
 	retired bool
+	makers  sync.WaitGroup
 }
 
 // NewRevision returns a revision that makes its instances with instantiate and reports to hooks, which may be nil.
@@ -75,7 +76,7 @@ func (r *Revision) Keep() {
 		return
 	}
 	r.making = true
-	go func() {
+	r.makers.Go(func() {
 		g, err := r.Instantiate()
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -88,7 +89,7 @@ func (r *Revision) Keep() {
 			return
 		}
 		r.spare = g
-	}()
+	})
 }
 
 // guest returns the spare, or a new instance.
@@ -108,11 +109,14 @@ func (r *Revision) guest() (Guest, error) {
 	return g, nil
 }
 
-// Retire gives up the spare. The revision can still be used, without one.
+// Retire gives up the spare, also one that is being made. The revision can still be used, without one.
 func (r *Revision) Retire() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.retired = true
+	r.mu.Unlock()
+	r.makers.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.spare != nil {
 		_ = r.spare.Close()
 		r.spare = nil

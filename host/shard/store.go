@@ -45,6 +45,7 @@ type store struct {
 
 	// Guarded by Shard.mu.
 	cell     resident.Cell
+	settled  *State // an earlier snapshot that is durable, for those who take a stale one
 	revision uint64
 	schema   uint32           // of the states that revision makes
 	now      int64            // of the last accepted action, unix ns
