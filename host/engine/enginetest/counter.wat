@@ -92,6 +92,7 @@
     (local $in i32) (local $mode i32) (local $slot i32) (local $ticket i64) (local $action i32)
     (local $count i64) (local $by i64) (local $next i64) (local $overflow i64)
     (local.set $in (i32.const 65536))
+    (if (i32.ne (i32.load16_u (local.get $in)) (i32.const 1)) (then unreachable)) ;; the frame version
     (local.set $mode (i32.load8_u offset=4 (local.get $in)))
     (if (i32.or (i32.gt_u (local.get $mode) (i32.const 2))
                 (i32.or (i32.load8_u offset=5 (local.get $in)) (i32.load offset=8 (local.get $in))))
