@@ -23,8 +23,8 @@ type Step struct {
 
 // Owner is told what became of its steps: of each exactly one of the two, or nothing after an unknown outcome.
 type Owner interface {
-	// Durable says that the step is durable. Called in the order of positions by whoever commits, without any lock of the shard, and before the watermark
-	// reaches the step: when Wait returns nil, Durable has returned. It must be quick, must not panic and must not call Wait.
+	// Durable says that the step is durable. Called in the order of positions by whoever commits, without any lock of the shard, and before
+	// the watermark reaches the step: when Wait returns nil, Durable has returned. It must be quick, must not panic and must not call Wait.
 	Durable(seq uint64)
 
 	// Lost says that the step failed. Called from Recover, hence under the shard's lock, newest first.
@@ -42,8 +42,8 @@ type Commit struct {
 
 // Config is optional in all its fields.
 type Config struct {
-	// OnFail is called once for each failed batch and when the outcome of one is unknown, with what its waiters are about to get, before they do. It must not
-	// block nor call the committer: it may signal.
+	// OnFail is called once for each failed batch and when the outcome of one is unknown, with what its waiters are about to get, before
+	// they do. It must not block nor call the committer: it may signal.
 	OnFail func(err error)
 
 	// Observe is called after each batch, by whoever committed it; calls for successive batches may overlap. When nil, no clock is read.
@@ -52,10 +52,10 @@ type Config struct {
 
 // Committer commits the steps of one shard in order, many in one batch, and says how far it has come.
 //
-// A caller enqueues under its shard's lock, releases that and then waits. The first waiter to find nobody committing leads: it applies all that is
-// queued as one batch, tells the owners, moves the watermark, wakes who waited for it and, when more was queued meanwhile, hands the lead to one of
-// those who wait for that. So a lone caller commits in its own goroutine at the cost of a few uncontended locks, and under load batches grow with
-// the backend's latency.
+// A caller enqueues under its shard's lock, releases that and then waits. The first waiter to find nobody committing leads: it applies all
+// that is queued as one batch, tells the owners, moves the watermark, wakes who waited for it and, when more was queued meanwhile, hands
+// the lead to one of those who wait for that. So a lone caller commits in its own goroutine at the cost of a few uncontended locks, and
+// under load batches grow with the backend's latency.
 //
 // Invariants:
 //
@@ -113,8 +113,8 @@ func NewCommitter(backend Backend, config Config) *Committer {
 	return c
 }
 
-// Enqueue gives a step its position and queues it. It never waits for the backend. A step that is enqueued while Err is not nil gets a position that
-// fails.
+// Enqueue gives a step its position and queues it. It never waits for the backend. A step that is enqueued while Err is not nil gets a
+// position that fails.
 //
 // The caller must follow up with Wait on this or a later position, or with Kick.
 //
@@ -144,8 +144,8 @@ func (c *Committer) Enqueue(s Step) Position {
 // Wait returns nil when p and every position before it that did not fail are durable. Else it returns a [*FailedError], an error that is
 // [ErrOutcomeUnknown] or [ErrClosed], or the cause of ctx.
 //
-// The caller may find itself committing for others, once. Ctx ends waiting, but never a commit that the caller leads: then Wait returns when the backend
-// does. What a cancelled caller enqueued is committed all the same.
+// The caller may find itself committing for others, once. Ctx ends waiting, but never a commit that the caller leads: then Wait returns
+// when the backend does. What a cancelled caller enqueued is committed all the same.
 //
 // REQUIRES: p came from Enqueue, or is zero.
 func (c *Committer) Wait(ctx context.Context, p Position) error {
@@ -172,8 +172,8 @@ func (c *Committer) Wait(ctx context.Context, p Position) error {
 // Watermark returns the newest durable position.
 func (c *Committer) Watermark() Position { return Position(c.watermark.Load()) }
 
-// Err returns nil while steps can become durable, a [*FailedError] from a failed batch to Recover, and the reason when the committer has ended. A shard asks at the start of each step
-// it takes under its lock.
+// Err returns nil while steps can become durable, a [*FailedError] from a failed batch to Recover, and the reason when the committer has
+// ended. A shard asks at the start of each step it takes under its lock.
 func (c *Committer) Err() error {
 	if !c.stopped.Load() {
 		return nil
@@ -194,8 +194,8 @@ func (c *Committer) Kick() {
 	c.startOrphans()
 }
 
-// Recover ends a failure: it tells the owners of lost steps, newest first, and lets Enqueue work again, positions going on. It returns nil, also when there was no
-// failure, or the reason when the committer has ended.
+// Recover ends a failure: it tells the owners of lost steps, newest first, and lets Enqueue work again, positions going on. It returns nil,
+// also when there was no failure, or the reason when the committer has ended.
 //
 // REQUIRES: the caller holds its shard's lock.
 func (c *Committer) Recover() error {
@@ -217,8 +217,8 @@ func (c *Committer) Recover() error {
 	return err
 }
 
-// Close commits what is queued and ends the committer; positions given out later fail with [ErrClosed]. It returns nil when all was settled, or the reason when the
-// committer had failed or ended. The backend stays open.
+// Close commits what is queued and ends the committer; positions given out later fail with [ErrClosed]. It returns nil when all was
+// settled, or the reason when the committer had failed or ended. The backend stays open.
 func (c *Committer) Close() error {
 	for {
 		c.mu.Lock()

@@ -27,8 +27,8 @@ type Row struct {
 
 // Reader reads what batches wrote. All methods may be called from many goroutines; bytes they return are immutable and stay valid.
 //
-// On a [Backend] a scan may or may not see what is applied while it runs; a [Snapshot] sees whole batches only. Readers on behalf of callers outside the
-// shard must cut what they read at the watermark: a backend may show a batch before it is durable.
+// On a [Backend] a scan may or may not see what is applied while it runs; a [Snapshot] sees whole batches only. Readers on behalf of
+// callers outside the shard must cut what they read at the watermark: a backend may show a batch before it is durable.
 type Reader interface {
 	// Get returns the value of a row, or an error that is [ErrNotFound].
 	Get(key []byte) ([]byte, error)
@@ -36,7 +36,8 @@ type Reader interface {
 	// Rows yields the rows with lower <= key < upper in ascending order; a nil upper means to the end. It stops after an error.
 	Rows(lower, upper []byte) iter.Seq2[Row, error]
 
-	// Records yields what the log holds of from <= seq <= to, ascending. Whether it was trimmed in between shows in the seqs. It stops after an error.
+	// Records yields what the log holds of from <= seq <= to, ascending. Whether it was trimmed in between shows in the seqs. It stops
+	// after an error.
 	Records(life Incarnation, from, to uint64) iter.Seq2[Entry, error]
 
 	// Bounds returns the first and last seq kept of a log, zero and zero when none is.

@@ -115,8 +115,8 @@ func (r *Record) AppendTo(dst []byte) []byte {
 	return le.AppendUint64(dst, xxhash.Sum64(dst[start:]))
 }
 
-// Decode reads the record that was kept of a life under a seq. Its byte slices alias b. The error is a [*CorruptError] or a [*FormatError]; the record's
-// content is then undefined.
+// Decode reads the record that was kept of a life under a seq. Its byte slices alias b. The error is a [*CorruptError] or a [*FormatError];
+// the record's content is then undefined.
 func (r *Record) Decode(life Incarnation, seq uint64, b []byte) error {
 	damaged := func(offset int, format string, args ...any) error {
 		return &CorruptError{What: "record", Life: life, Seq: seq, Offset: offset, Reason: fmt.Sprintf(format, args...)}
@@ -178,8 +178,9 @@ func (r *Record) Decode(life Incarnation, seq uint64, b []byte) error {
 	return nil
 }
 
-// Records yields the records of a life with from <= seq <= to, decoded and checked, ascending. The record is reused: it is valid until the next one, the
-// slices in it for ever. A log that was trimmed yields from its first record on; a gap after that is an error, as is damage, which ends it.
+// Records yields the records of a life with from <= seq <= to, decoded and checked, ascending. The record is reused: it is valid until the
+// next one, the slices in it for ever. A log that was trimmed yields from its first record on; a gap after that is an error, as is damage,
+// which ends it.
 func Records(r Reader, life Incarnation, from, to uint64) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		var record Record

@@ -25,7 +25,8 @@ type Store struct {
 // PutStore writes a store's row.
 func PutStore(b *Batch, id StoreID, s *Store) { b.put(storeKey(id), s.encode()) }
 
-// DeleteStore removes a store's row and all that is kept of its life. A new life of the key starts at seq 1 with another incarnation (SEMANTICS S15).
+// DeleteStore removes a store's row and all that is kept of its life. A new life of the key starts at seq 1 with another incarnation
+// (SEMANTICS S15).
 func DeleteStore(b *Batch, id StoreID, life Incarnation) {
 	b.Delete(storeKey(id))
 	DropLife(b, life)

@@ -30,7 +30,8 @@ func (g *gate) Apply(b *journal.Batch) error {
 	return g.Backend.Apply(b)
 }
 
-// held returns a function that lets batch n through only after let(n), which it also returns, was called. Whatever is held is let through when the check ends.
+// held returns a function that lets batch n through only after let(n), which it also returns, was called. Whatever is held is let through
+// when the check ends.
 func held(k *kit) (before func(n int) error, let func(n int, err error)) {
 	var batches [64]chan error
 	for i := range batches {

@@ -40,7 +40,8 @@ type Config struct {
 	// other loses it, and the backend with it.
 	Before func(*journal.Batch) error
 
-	// After is called after each batch was written, without locks. An error loses the answer: the batch is there, Apply fails, and the backend is dead.
+	// After is called after each batch was written, without locks. An error loses the answer: the batch is there, Apply fails, and the
+	// backend is dead.
 	After func(*journal.Batch) error
 }
 
@@ -122,8 +123,8 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// Crash returns the journal as it is found after the power went out now: with every batch that was applied, and no hooks. The old backend fails from
-// then on as if closed.
+// Crash returns the journal as it is found after the power went out now: with every batch that was applied, and no hooks. The old backend
+// fails from then on as if closed.
 func (b *Backend) Crash() *Backend {
 	b.lockAll()
 	defer b.unlockAll()
