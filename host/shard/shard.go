@@ -71,8 +71,12 @@ func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, e
 		}
 		wait := s.lock()
 		if st.gone {
+			closed := s.closed
 			st.waiting.Add(-1)
 			s.mu.Unlock()
+			if closed != nil { // what is gone stays in the directory then
+				return nil, wait, closed
+			}
 			continue
 		}
 		if err := s.ready(ctx, st); err != nil {
