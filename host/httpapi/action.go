@@ -82,10 +82,11 @@ func serveSend(x *exchange) error {
 		return err
 	}
 	defer cancel()
-	var action []byte
-	if err := x.read(func(body []byte) error { action, err = toMsgpack(x.content, body); return err }); err != nil {
-		return err
-	}
+	return x.read(func(action []byte) error { return x.send(ctx, s, action, waitFor, wide) })
+}
+
+// send does the rest of serveSend. The host does not keep the action.
+func (x *exchange) send(ctx context.Context, s *host.Store, action []byte, waitFor string, wide bool) error {
 	if waitFor == "" {
 		r, err := s.SendWith(ctx, action, host.SendOptions{})
 		if err != nil {
@@ -108,7 +109,7 @@ func serveSend(x *exchange) error {
 }
 
 func receipt(r host.Receipt) Receipt {
-	return Receipt{Seq: r.Seq, Revision: r.Revision, Correlation: r.Correlation}
+	return Receipt{Seq: r.Seq, Revision: r.Revision, Correlation: r.Correlation()}
 }
 
 func showAction(a *host.Action) Action {

@@ -130,7 +130,7 @@ func newAPI(c Config) (*api, error) {
 // ServeHTTP checks who asks, then answers.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := a.door(r); err != nil {
-		a.writeProblem(w, a.problem(err, "", ""))
+		a.writeProblem(w, a.problem(err, place{}))
 		return
 	}
 	if a.cfg.Context != nil {
@@ -152,9 +152,9 @@ func (a *api) noRoute(w http.ResponseWriter, r *http.Request) {
 	err := refusal(abi.CodeNotFound, "no route "+r.Method+" "+r.URL.EscapedPath())
 	if allowed != nil {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		err = refusal(abi.CodeMethodNotAllowed, r.Method+" is not a method of this route, "+strings.Join(allowed, " and ")+" are")
+		err = refusal(abi.CodeMethodNotAllowed, r.Method+" is no method of this route, which has "+strings.Join(allowed, " and "))
 	}
-	p := a.problem(err, "", "")
+	p := a.problem(err, place{})
 	p.Hint = "every route is described in /openapi.json"
 	a.writeProblem(w, p)
 }

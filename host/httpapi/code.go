@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
+	"unicode"
 
 	"github.com/coder/websocket"
 
@@ -59,45 +61,70 @@ func answers() map[abi.Code]answer {
 	}
 }
 
-// hint says what to do about a code: a command to type wherever there is one. Module and address may be empty.
-func hint(code abi.Code, module, address string) string {
+// place is what a request is about, for hints. Parts that it does not name are empty.
+type place struct{ tenant, module, key string }
+
+// command is a command line about the module, with what follows its name.
+func (p place) command(verb, rest string) string {
+	line := strings.TrimRight("crhost "+verb+" "+p.module, " ") + rest
+	if p.tenant != "" && p.tenant != abi.DefaultTenant {
+		line += " --tenant " + p.tenant
+	}
+	return line
+}
+
+// storeCommand is a command line about the store.
+func (p place) storeCommand(verb string) string {
+	a := abi.Address{Tenant: p.tenant, Module: p.module, Key: p.key}.String()
+	if strings.ContainsFunc(a, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/-_.:@%+=", r)
+	}) {
+		a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'" // for a shell
+	}
+	return "crhost " + verb + " " + a
+}
+
+// hint says what to do about a code: a command to type wherever there is one.
+func hint(code abi.Code, at place) string {
 	switch code {
 	case abi.CodeUnknownAction, abi.CodeInternalAction, abi.CodeBadAction:
-		return "see what the module takes: crhost modules " + module
+		return "see what the module takes: " + at.command("modules", "")
 	case abi.CodeMalformed:
 		return `an action is an object with a type, such as {"type":"increment","by":3}`
 	case abi.CodeBadAddress:
 		return "an address is MODULE, MODULE/KEY or TENANT/MODULE/KEY; in a URL the key is one escaped segment"
 	case abi.CodeNotFound:
-		if address != "" {
-			return "see which stores there are: crhost stores " + module
+		if at.key != "" {
+			return "see which stores there are: " + at.command("stores", "")
 		}
 		return "see what is loaded: crhost modules"
 	case abi.CodeTrapped, abi.CodeInvalidEffect:
 		return "the state is as it was; try the module by itself: crhost inspect FILE.wasm --conformance"
 	case abi.CodeUndeclaredEffect:
-		return "name the effect in the module's manifest, or grant it: crhost deploy " + module + " FILE.wasm --grant EFFECT=TARGET"
+		return "name the effect in the module's manifest, or grant it: " + at.command("deploy", " FILE.wasm --grant EFFECT=TARGET")
 	case abi.CodeHalted, abi.CodeDiverged:
-		return "once the cause is gone: crhost resume " + address
+		return "once the cause is gone: " + at.storeCommand("resume")
 	case abi.CodeStateUnreadable:
-		return "deploy a revision that can read the state: crhost deploy " + module + " FILE.wasm"
+		return "deploy a revision that can read the state: " + at.command("deploy", " FILE.wasm")
 	case abi.CodeTrapping, abi.CodeOverloaded, abi.CodeBatchFailed, abi.CodeShuttingDown:
 		return "try again in a moment"
 	case abi.CodeNever, abi.CodeTimeout, abi.CodeUnknownOutcome:
-		if address != "" {
-			return "see what was accepted: crhost history " + address
+		if at.key != "" {
+			return "see what was accepted: " + at.storeCommand("history")
 		}
 		return "try again"
 	case abi.CodeBadModule:
 		return "look into it: crhost inspect FILE.wasm"
 	case abi.CodeSchemaChanged:
-		return "keep the schema number, or start anew: crhost unload " + module
+		return "keep the schema number, or deploy it as another module"
 	case abi.CodeBusy:
-		return "wait for the other deploy: crhost versions " + module
+		return "wait for the other deploy: " + at.command("versions", "")
 	case abi.CodeForeignOrigin:
 		return "use a loopback address, or start the host with: crhost serve --host NAME"
 	case abi.CodeUnsupportedMediaType:
 		return "set Content-Type"
+	case abi.CodeMethodNotAllowed:
+		return "every route is described in /openapi.json"
 	}
 	return ""
 }

@@ -105,8 +105,11 @@ func (x *exchange) readDeploy(req *host.DeployRequest) (err error) {
 		case "module":
 			req.Wasm = body
 		case "config":
-			if req.Config, err = toMsgpack(mediaType(part.Header.Get("Content-Type")), body); err != nil {
-				return fmt.Errorf("config: %w", err)
+			if req.Config = body; mediaType(part.Header.Get("Content-Type")) == contentMsgpack {
+				continue
+			}
+			if req.Config, err = toMsgpack(nil, body); err != nil {
+				return &abi.Error{Code: abi.CodeBadRequest, Text: "config: " + err.Error(), Err: err}
 			}
 		case "grants":
 			if req.Grants == nil {
@@ -179,7 +182,7 @@ func (x *exchange) deployLater(req host.DeployRequest) error {
 		a.deploys.update(func() {
 			l.shown.Stage = ""
 			if err != nil {
-				l.shown.Problem = a.problem(err, req.Module, "")
+				l.shown.Problem = a.problem(err, place{tenant: req.Tenant, module: req.Module})
 				return
 			}
 			shown := showDeployed(d)

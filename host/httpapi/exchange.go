@@ -40,11 +40,19 @@ type exchange struct {
 
 // fail answers with a problem.
 func (x *exchange) fail(err error) {
-	module, address := x.r.PathValue("module"), ""
-	if a, err := x.address(); err == nil && a.Key != "" {
-		address = a.String()
+	x.writeProblem(x.w, x.problem(err, x.place()))
+}
+
+// place is what the request is about: its store, unless the module is not even there.
+func (x *exchange) place() place {
+	at := place{tenant: x.r.PathValue("tenant"), module: x.r.PathValue("module"), key: x.r.PathValue("key")}
+	if at.key == "" {
+		return at
 	}
-	x.writeProblem(x.w, x.problem(err, module, address))
+	if _, err := x.host.Module(at.tenant, at.module); err != nil {
+		at.key = ""
+	}
+	return at
 }
 
 // address reads the address of the path. Errors are abi.ErrBadAddress.
@@ -135,14 +143,24 @@ func (x *exchange) bounded(def time.Duration) (context.Context, context.CancelFu
 // maxPooled is the largest buffer that is kept for another request.
 const maxPooled = 64 << 10
 
-// read gives the whole body to use. The bytes are use's until it returns.
-func (x *exchange) read(use func([]byte) error) error {
+// read gives the whole body to use, as msgpack. The bytes are use's until it returns. Errors are malformed and too_large.
+func (x *exchange) read(use func(msgpack []byte) error) error {
 	buf := x.buffers.get()
 	defer x.buffers.put(buf)
 	if _, err := buf.ReadFrom(x.r.Body); err != nil {
 		return readError(err)
 	}
-	return use(buf.Bytes())
+	if x.content == contentMsgpack {
+		return use(buf.Bytes())
+	}
+	packed := x.buffers.get()
+	defer x.buffers.put(packed)
+	b, err := toMsgpack(packed.AvailableBuffer(), buf.Bytes())
+	if err != nil {
+		return err
+	}
+	packed.Write(b) // for what had to grow to be used again
+	return use(b)
 }
 
 // readAll is the whole body, for bodies that are kept.
@@ -161,12 +179,9 @@ func readError(err error) error {
 	return &abi.Error{Code: abi.CodeBadRequest, Text: "read the body: " + err.Error(), Err: err}
 }
 
-// toMsgpack is a body in msgpack: JSON is converted, msgpack copied, as the result is kept. Errors are malformed.
-func toMsgpack(content string, body []byte) ([]byte, error) {
-	if content == contentMsgpack {
-		return bytes.Clone(body), nil
-	}
-	packed, err := jsonpack.ToMsgpack(make([]byte, 0, len(body)), body)
+// toMsgpack appends a JSON value as msgpack. Errors are malformed.
+func toMsgpack(dst, json []byte) ([]byte, error) {
+	packed, err := jsonpack.ToMsgpack(dst, json)
 	if err != nil {
 		return nil, &abi.Error{Code: abi.CodeMalformed, Text: err.Error(), Err: err}
 	}

@@ -21,7 +21,8 @@ func (a *api) moduleRoutes() []route {
 			reply: Module{}, serve: serveModule,
 		},
 		{
-			method: http.MethodDelete, path: modulePath, id: "unload", summary: "Unload a module, its stores included",
+			method: http.MethodDelete, path: modulePath, id: "unload", summary: "Take a module out of service",
+			doc:    "Its stores are kept, for when it is deployed again.",
 			status: http.StatusNoContent, serve: serveUnload,
 		},
 		{

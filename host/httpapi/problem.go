@@ -67,13 +67,13 @@ func classify(err error) (code abi.Code, reason, text string) {
 	return abi.CodeInternal, "", err.Error()
 }
 
-// problem is how an error shows. Module and address, for the hint, may be empty.
-func (a *api) problem(err error, module, address string) *Problem {
+// problem is how an error shows.
+func (a *api) problem(err error, at place) *Problem {
 	code, reason, text := classify(err)
 	status := a.answers[code].status
 	p := &Problem{
 		Title: http.StatusText(status), Status: status, Code: string(code), Reason: reason, Detail: text,
-		Hint: hint(code, module, address),
+		Hint: hint(code, at),
 	}
 	if after := (*accepted)(nil); errors.As(err, &after) {
 		p.Seq = after.seq

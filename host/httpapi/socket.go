@@ -104,7 +104,7 @@ func (k *socket) answer(ctx context.Context, req Request) (Frame, error) {
 		if req.Key != "" {
 			return Frame{}, refusal(abi.CodeBadRequest, "idempotency keys need a durable journal, which this host does not have: send without one")
 		}
-		action, err := toMsgpack(contentJSON, req.Action)
+		action, err := toMsgpack(nil, req.Action)
 		if err != nil {
 			return Frame{}, err
 		}

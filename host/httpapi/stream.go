@@ -64,7 +64,7 @@ func frame(it host.Item) Frame {
 
 // errorFrame shows an error; id is the command's, if it is about one.
 func (a *api) errorFrame(err error, id json.RawMessage, address abi.Address) Frame {
-	p := a.problem(err, address.Module, address.String())
+	p := a.problem(err, place{tenant: address.Tenant, module: address.Module, key: address.Key})
 	message := p.Detail
 	if message == "" {
 		message = p.Title

@@ -149,7 +149,7 @@ type Deployed struct {
 // Deploy is a deploy that was asked for with Prefer: respond-async. Exactly one of Stage, Deployed and Problem is set.
 type Deploy struct {
 	ID       string    `json:"id"`
-	Stage    string    `json:"stage,omitempty" doc:"What it is doing." enum:"verify,compile,describe,activate,drain"`
+	Stage    string    `json:"stage,omitempty" doc:"What it is doing." enum:"verify,prepare,activate,drain"`
 	Deployed *Deployed `json:"deployed,omitempty" doc:"How it ended, if well."`
 	Problem  *Problem  `json:"problem,omitempty" doc:"Why it was refused."`
 }

@@ -1,0 +1,63 @@
+package httpapi_test
+
+import (
+	"context"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crhost/crhost/host"
+	"github.com/crhost/crhost/host/engine/enginetest"
+	"github.com/crhost/crhost/host/httpapi"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// open makes a handler whose host serves the module counter.
+func open(t testing.TB, c httpapi.Config) http.Handler {
+	t.Helper()
+	if c.Host == nil {
+		c.Host = openHost(t, host.Config{})
+	}
+	h, err := httpapi.New(c)
+	require.NoError(t, err)
+	return h
+}
+
+// openHost opens a host that serves the module counter.
+func openHost(t testing.TB, c host.Config) *host.Host {
+	t.Helper()
+	if c.Shards == 0 {
+		c.Shards = 1
+	}
+	h, err := host.Open(context.Background(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.Shutdown(context.Background()) })
+	_, err = h.Deploy(context.Background(), host.DeployRequest{Tenant: "default", Module: "counter", Wasm: enginetest.Counter(t)})
+	require.NoError(t, err)
+	return h
+}
+
+// get answers a GET from this machine.
+func get(h http.Handler, path string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Host = "localhost"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// expand puts the counter's bytes for {WASM}, and the line ends that a form has.
+func expand(t *testing.T, body string) string {
+	if strings.HasPrefix(body, "--") {
+		body = strings.ReplaceAll(body, "\n", "\r\n")
+	}
+	if strings.Contains(body, "{WASM}") {
+		body = strings.ReplaceAll(body, "{WASM}", string(enginetest.Counter(t)))
+	}
+	return body
+}
