@@ -104,7 +104,7 @@ func (f *Feed) Join(from uint64, durable func() uint64) *Cursor {
 	if from == 0 {
 		from = newest + 1
 	}
-	return &Cursor{feed: f, next: from}
+	return &Cursor{feed: f, next: from, joined: from > newest}
 }
 
 // Gap is a range of actions, both ends included, that a subscriber does not get.
