@@ -70,11 +70,14 @@ func (r *Registry) Restore(ctx context.Context) error {
 	return nil
 }
 
-// Find returns a loaded module, or an *abi.Error with CodeNotFound.
+// Find returns a loaded module, or an *abi.Error with CodeNotFound, after Close with CodeShuttingDown.
 func (r *Registry) Find(id journal.ModuleID) (*Module, error) {
 	r.mu.RLock()
-	m := r.modules[id]
+	m, closed := r.modules[id], r.closed
 	r.mu.RUnlock()
+	if m == nil && closed {
+		return nil, &abi.Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"}
+	}
 	if m == nil || m.active.Load() == nil {
 		return nil, &abi.Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("tenant %s has no module %s", id.Tenant, id.Module)}
 	}
