@@ -95,6 +95,7 @@ func mask(s string) string {
 		{`"(correlation|incarnation|digest)":"[^"]+"`, `"$1":"ID"`},
 		{`\b(r\d+)-[0-9a-f]{8}\b`, `$1-DIGEST`},
 		{`"(fuel|bytes)":\d+`, `"$1":N`},
+		{`72312d[0-9a-f]{16}`, `72312dDIGEST`}, // r1- and the digest, in msgpack
 	} {
 		s = regexp.MustCompile(m.pattern).ReplaceAllString(s, m.with)
 	}

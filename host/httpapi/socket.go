@@ -24,12 +24,26 @@ type socket struct {
 }
 
 func serveSocket(x *exchange, s *host.Store, from uint64, subscribe bool) error {
+	if _, err := x.host.Module(s.Address().Tenant, s.Address().Module); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	var sub *host.Subscription
+	if subscribe { // before the upgrade: whoever sees the connection open is subscribed
+		var err error
+		if sub, err = s.Subscribe(ctx, host.SubscribeOptions{From: from}); err != nil {
+			return err
+		}
+	}
 	// Its own check of the Origin compares with the Host header; the door has checked both.
 	conn, err := websocket.Accept(x.w, x.r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
+		if sub != nil {
+			sub.Close()
+		}
 		return nil // Accept has answered
 	}
-	ctx, cancel := context.WithCancel(x.r.Context())
 	k := &socket{api: x.api, conn: conn, store: s}
 	defer func() {
 		cancel()
@@ -41,13 +55,10 @@ func serveSocket(x *exchange, s *host.Store, from uint64, subscribe bool) error 
 	conn.SetReadLimit(abi.HardActionBytes + 1<<10)
 	stop := context.AfterFunc(ctx, func() { k.end(refusal(abi.CodeShuttingDown, "the host is shutting down")) })
 	defer stop()
-	if subscribe {
-		err = k.subscribe(ctx, from)
+	if sub != nil {
+		k.follow(ctx, sub)
 	}
-	if err == nil {
-		err = k.read(ctx)
-	}
-	k.end(err)
+	k.end(k.read(ctx))
 	return nil
 }
 
@@ -126,6 +137,12 @@ func (k *socket) subscribe(ctx context.Context, from uint64) error {
 	if err != nil {
 		return err
 	}
+	k.follow(ctx, sub)
+	return nil
+}
+
+// follow sends what sub brings until it ends, or the connection does.
+func (k *socket) follow(ctx context.Context, sub *host.Subscription) {
 	k.following = make(chan struct{})
 	go func() {
 		defer close(k.following)
@@ -135,7 +152,6 @@ func (k *socket) subscribe(ctx context.Context, from uint64) error {
 			k.end(err)
 		}
 	}()
-	return nil
 }
 
 // write sends one frame. Errors are errClientGone when it was not taken in time.
