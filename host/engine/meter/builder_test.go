@@ -118,6 +118,9 @@ func (p program) bytes() []byte {
 	}
 	add(sectionStart, p.start)
 	add(sectionElement, p.elems)
+	if p.data != nil {
+		add(sectionDataCount, p.data[:1])
+	}
 	add(sectionCode, vec(bodies...))
 	add(sectionData, p.data)
 	return cat(module(out...), p.extra)

@@ -488,14 +488,14 @@ func (s *source) readExports(r *reader) {
 	}
 	seen := make(map[string]bool, n)
 	for i := 0; i < n && r.err == nil; i++ {
-		at := r.pos
+		nameAt := r.pos
 		e := Export{Name: r.name(s.limits.NameBytes)}
 		if r.err != nil {
 			return
 		}
 		where := fmt.Sprintf("export %q", e.Name)
 		e.Kind = r.byte()
-		at = r.pos
+		at := r.pos
 		e.Index = r.u32()
 		if r.err != nil {
 			return
@@ -523,7 +523,7 @@ func (s *source) readExports(r *reader) {
 		case uint64(e.Index) >= uint64(size):
 			r.fail(at, "%s: index %d of %d", where, e.Index, size)
 		case seen[e.Name]:
-			r.fail(at, "%s: exported twice", where)
+			r.fail(nameAt, "%s: exported twice", where)
 		case e.Name == FuelGlobal || e.Name == DepthGlobal:
 			r.refuse(&FeatureError{Feature: "a name reserved for metering", Where: where})
 		case e.Kind == KindFunction:
@@ -560,7 +560,8 @@ func (s *source) readElement(d *decoder) {
 	const passive, explicit, expressions = 1, 2, 4
 	active := flags&passive == 0
 	if active && flags&explicit != 0 {
-		if at, t := d.pos, d.u32(); d.err == nil && int(t) >= len(s.tables) {
+		at := d.pos
+		if t := d.u32(); d.err == nil && int(t) >= len(s.tables) {
 			d.fail(at, "%s: table %d of %d", d.where, t, len(s.tables))
 		}
 	}

@@ -1,0 +1,75 @@
+package meter
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
+)
+
+// TestRewrite_goGuest runs a real Go program original, metered, and metered in the interpreter: it passes all bounds by default, results
+// agree call by call, and so does the fuel of the last two.
+func TestRewrite_goGuest(t *testing.T) {
+	guest, err := goGuest()
+	require.NoError(t, err)
+	kept := bytes.Clone(guest)
+	m, err := Rewrite(guest, Limits{})
+	require.NoError(t, err)
+	require.Equal(t, kept, guest, "the input is left alone")
+	again, err := Rewrite(guest, Limits{})
+	require.NoError(t, err)
+	require.Equal(t, m.Digest, again.Digest, "the same bytes each time")
+	require.EqualValues(t, DefaultMemoryPages, m.MemoryMax)
+
+	plain := start(t, wazero.NewRuntimeConfigCompiler(), guest)
+	metered := start(t, wazero.NewRuntimeConfigCompiler(), m.Bytes)
+	interpreted := start(t, wazero.NewRuntimeConfigInterpreter(), m.Bytes)
+	require.Equal(t, counter(metered, FuelGlobal), counter(interpreted, FuelGlobal), "fuel of start-up")
+	require.EqualValues(t, DefaultDepth, counter(metered, DepthGlobal))
+	for _, c := range []struct {
+		export string
+		arg    uint64
+	}{
+		{"increment", 5}, {"increment", math.MaxInt64}, {"increment", 1},
+		{"fib", 12}, {"words", 10}, {"sieve", 500}, {"matrix", 6}, {"fault", 1}, {"fault", 9}, {"words", 20},
+	} {
+		refuel(metered, math.MaxInt64)
+		refuel(interpreted, math.MaxInt64)
+		want, err := plain.ExportedFunction(c.export).Call(t.Context(), c.arg)
+		require.NoError(t, err)
+		got, err := metered.ExportedFunction(c.export).Call(t.Context(), c.arg)
+		require.NoError(t, err)
+		require.Equal(t, want, got, c.export)
+		got, err = interpreted.ExportedFunction(c.export).Call(t.Context(), c.arg)
+		require.NoError(t, err)
+		require.Equal(t, want, got, c.export)
+		require.Equal(t, counter(metered, FuelGlobal), counter(interpreted, FuelGlobal), "%s: fuel", c.export)
+		require.Less(t, counter(metered, FuelGlobal), int64(math.MaxInt64))
+		require.EqualValues(t, DefaultDepth, counter(metered, DepthGlobal), c.export)
+	}
+}
+
+// TestRewrite_goGuestStops: a Go program that spins runs out of fuel, one that recurses for ever out of depth.
+func TestRewrite_goGuestStops(t *testing.T) {
+	guest, err := goGuest()
+	require.NoError(t, err)
+	m, err := Rewrite(guest, Limits{})
+	require.NoError(t, err)
+
+	spinning := start(t, wazero.NewRuntimeConfigCompiler(), m.Bytes)
+	refuel(spinning, 10_000_000)
+	_, err = spinning.ExportedFunction("spin").Call(t.Context())
+	require.ErrorContains(t, err, "unreachable")
+	require.Negative(t, counter(spinning, FuelGlobal))
+	require.Positive(t, counter(spinning, DepthGlobal))
+
+	diving := start(t, wazero.NewRuntimeConfigCompiler(), m.Bytes)
+	refuel(diving, math.MaxInt64)
+	_, err = diving.ExportedFunction("dive").Call(t.Context(), 1)
+	require.ErrorContains(t, err, "unreachable")
+	require.ErrorContains(t, err, "main.dive", "names survive")
+	require.Negative(t, counter(diving, DepthGlobal))
+	require.Positive(t, counter(diving, FuelGlobal))
+}
