@@ -108,70 +108,83 @@ func (in *ReduceInput) Encode(dst []byte) int {
 // Decode reads a frame; the slices of in alias b. A guest answers an error by trapping: a host that sends such a frame is broken.
 // Errors are *FrameError.
 func (in *ReduceInput) Decode(b []byte) error {
-	f := ReduceFrame(b)
-	if err := f.Check(); err != nil {
+	h, err := ReduceHeaderOf(b)
+	if err != nil {
 		return err
 	}
+	state, body, meta := h.Sections(b)
 	*in = ReduceInput{
-		Mode: f.Mode(), Action: f.Action(), Slot: f.Slot(), Ticket: f.Ticket(), Seq: f.Seq(), Now: f.Now(), Seed: f.Seed(),
-		State: f.State(), Body: f.Body(), Meta: f.Meta(),
+		Mode: h.Mode(), Action: h.Action(), Slot: h.Slot(), Ticket: h.Ticket(), Seq: h.Seq(), Now: h.Now(), Seed: h.Seed(),
+		State: state, Body: body, Meta: meta,
 	}
 	return nil
 }
 
-// ReduceFrame is an encoded ReduceInput, read in place: for readers that want few of its fields.
-// But for Check, the methods REQUIRE that Check has found no fault. The slices that they return alias the frame.
-type ReduceFrame []byte
+// ReduceHeader is the header of a reduce frame, read in place: for guests, which want few of its fields and want them fast.
+type ReduceHeader [ReduceHeaderLen]byte
 
-// Check finds what is wrong with the frame. Errors are *FrameError.
-func (f ReduceFrame) Check() error {
-	// One test for what this package writes, and the precise ones only when it fails.
-	if len(f) < ReduceHeaderLen || binary.LittleEndian.Uint32(f) != Version|ReduceHeaderLen<<16 {
-		if _, err := header("reduce input", f, ReduceHeaderLen); err != nil {
-			return err
+// ReduceHeaderOf returns the header of the frame b, which it aliases, after checking the frame whole. Errors are *FrameError.
+func ReduceHeaderOf(b []byte) (*ReduceHeader, error) {
+	if len(b) >= ReduceHeaderLen {
+		h := (*ReduceHeader)(b)
+		lengths := h.word(56)
+		size := ReduceHeaderLen + lengths&0xffffffff + lengths>>32 + h.word(64)&0xffffffff
+		// What this package writes passes here; what is wrong, and a longer header, is told apart below.
+		if h.word(0)&0xff00_ffffffff == Version|ReduceHeaderLen<<16 && uint32(h.word(8)) == 0 && h[4] <= uint8(Resident) && size <= uint64(len(b)) {
+			return h, nil
 		}
 	}
-	if f[4] > uint8(Resident) {
-		return frameError("reduce input", "unknown mode %d", f[4])
-	}
-	if flags := binary.LittleEndian.Uint32(f[8:]); f[5] != 0 || flags != 0 {
-		return frameError("reduce input", "unknown flags %#x", uint64(f[5])<<32|uint64(flags))
-	}
-	if need, left := f.bodyEnd()+uint64(f.length(64)), uint64(len(f)); need > left {
-		return frameError("reduce input", "header and sections of %d bytes, the frame has %d", need, left)
-	}
-	return nil
+	return checkReduce(b)
 }
 
-func (f ReduceFrame) length(at int) uint32 { return binary.LittleEndian.Uint32(f[at:]) }
+func checkReduce(b []byte) (*ReduceHeader, error) {
+	if _, err := header("reduce input", b, ReduceHeaderLen); err != nil {
+		return nil, err
+	}
+	h := (*ReduceHeader)(b)
+	if h.Mode() > Resident {
+		return nil, frameError("reduce input", "unknown mode %d", h.Mode())
+	}
+	if flags := uint64(h[5])<<32 | h.word(8)&0xffffffff; flags != 0 {
+		return nil, frameError("reduce input", "unknown flags %#x", flags)
+	}
+	if _, _, _, end := h.sections(); end > uint64(len(b)) {
+		return nil, frameError("reduce input", "header and sections have %d bytes, the frame %d", end, len(b))
+	}
+	return h, nil
+}
 
-func (f ReduceFrame) stateStart() uint64 { return uint64(binary.LittleEndian.Uint16(f[2:])) }
-func (f ReduceFrame) bodyStart() uint64  { return f.stateStart() + uint64(f.length(56)) }
-func (f ReduceFrame) bodyEnd() uint64    { return f.bodyStart() + uint64(f.length(60)) }
+// word reads 8 bytes; at is a constant.
+func (h *ReduceHeader) word(at int) uint64 { return binary.LittleEndian.Uint64(h[at:]) }
 
 // Mode is ReduceInput.Mode; so are the others the fields of their names.
-func (f ReduceFrame) Mode() Mode     { return Mode(f[4]) }
-func (f ReduceFrame) Action() uint16 { return binary.LittleEndian.Uint16(f[6:]) }
-func (f ReduceFrame) Slot() uint32   { return binary.LittleEndian.Uint32(f[12:]) }
-func (f ReduceFrame) Ticket() uint64 { return binary.LittleEndian.Uint64(f[16:]) }
-func (f ReduceFrame) Seq() uint64    { return binary.LittleEndian.Uint64(f[24:]) }
-func (f ReduceFrame) Now() int64     { return int64(binary.LittleEndian.Uint64(f[32:])) }
-func (f ReduceFrame) Seed() [16]byte { return [16]byte(f[40:56]) }
+func (h *ReduceHeader) Mode() Mode     { return Mode(h[4]) }
+func (h *ReduceHeader) Action() uint16 { return binary.LittleEndian.Uint16(h[6:]) }
+func (h *ReduceHeader) Slot() uint32   { return binary.LittleEndian.Uint32(h[12:]) }
+func (h *ReduceHeader) Ticket() uint64 { return binary.LittleEndian.Uint64(h[16:]) }
+func (h *ReduceHeader) Seq() uint64    { return binary.LittleEndian.Uint64(h[24:]) }
+func (h *ReduceHeader) Now() int64     { return int64(binary.LittleEndian.Uint64(h[32:])) }
+func (h *ReduceHeader) Seed() [16]byte { return [16]byte(h[40:56]) }
 
-func (f ReduceFrame) State() []byte {
-	end := f.bodyStart()
-	return f[f.stateStart():end:end]
+// sections tells where the sections of the frame end, in bytes from its start. They follow one another, the first begins after the header.
+func (h *ReduceHeader) sections() (start, state, body, meta uint64) {
+	start = uint64(binary.LittleEndian.Uint16(h[2:]))
+	state = start + uint64(binary.LittleEndian.Uint32(h[56:]))
+	body = state + uint64(binary.LittleEndian.Uint32(h[60:]))
+	return start, state, body, body + uint64(binary.LittleEndian.Uint32(h[64:]))
 }
 
-func (f ReduceFrame) Body() []byte {
-	end := f.bodyEnd()
-	return f[f.bodyStart():end:end]
+// Sections returns the sections of b, the frame that the header is of, which they alias.
+func (h *ReduceHeader) Sections(b []byte) (state, body, meta []byte) {
+	start, s, a, m := h.sections()
+	return b[start:s:s], b[s:a:a], b[a:m:m]
 }
 
-func (f ReduceFrame) Meta() []byte {
-	start := f.bodyEnd()
-	end := start + uint64(f.length(64))
-	return f[start:end:end]
+// Body is the action in b, the frame that the header is of.
+func (h *ReduceHeader) Body(b []byte) []byte {
+	lengths := h.word(56)
+	start := h.word(0)>>16&0xffff + lengths&0xffffffff
+	return b[start:][:lengths>>32]
 }
 
 // BytesInput is the input of cr1_configure (Body is the config) and of the migrations (Body is a state of schema From, wanted in schema To).

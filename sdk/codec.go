@@ -39,7 +39,7 @@ func Unpack[T any](raw Raw, v *T) error {
 	*v = zero
 	p := planOf(reflect.TypeFor[T]())
 	p.prepare(unsafe.Pointer(v))
-	return decodeWhole(p, raw, v, false)
+	return decodeWhole(p, raw, unsafe.Pointer(v), false)
 }
 
 // PackAction encodes an action: the fields of v, a struct or map, and its type. It panics when v encodes to anything but a map.
@@ -56,11 +56,22 @@ func PackAction[A any](typ string, v A) Raw {
 }
 
 // decodeWhole reads b, exactly one value, into v, which must be prepared.
-func decodeWhole[T any](p *plan, b []byte, v *T, strict bool) error {
-	d := decoder{Reader: pack.NewReader(b), strict: strict}
-	p.decode(&d, unsafe.Pointer(v))
-	d.End()
-	if d.OK() {
+func decodeWhole(p *plan, b []byte, v unsafe.Pointer, strict bool) error {
+	d := decoder{strict: strict}
+	return d.whole(p, b, v)
+}
+
+// begin makes d read b from its start.
+func (d *decoder) begin(b []byte) {
+	d.Reset(b)
+	d.depth, d.path = 0, ""
+}
+
+// whole reads b, exactly one value, into v, which must be prepared. d can be used again.
+func (d *decoder) whole(p *plan, b []byte, v unsafe.Pointer) error {
+	d.begin(b)
+	p.decode(d, v)
+	if d.End(); d.OK() {
 		return nil
 	}
 	return d.failure()
@@ -73,8 +84,8 @@ func (d *decoder) failure() error {
 	if errors.As(d.Err(), &syntax) {
 		what = syntax.What
 	}
-	if d.path == "" {
-		return errors.New(what)
+	if d.path != "" {
+		what = d.path + ": " + what
 	}
-	return errors.New(d.path + ": " + what)
+	return errors.New(what)
 }

@@ -1,6 +1,9 @@
 package sdk
 
-import "reflect"
+import (
+	"reflect"
+	"unsafe"
+)
 
 // Settings declares the type of a module's config; see UseConfig.
 type Settings interface {
@@ -29,7 +32,7 @@ func (s *settings[C]) defaults() any { return s.value }
 
 func (s *settings[C]) load(b []byte) (any, error) {
 	value := s.value
-	if err := decodeWhole(s.plan, b, &value, true); err != nil {
+	if err := decodeWhole(s.plan, b, unsafe.Pointer(&value), true); err != nil {
 		return nil, err
 	}
 	if v, ok := any(&value).(interface{ Validate() error }); ok {

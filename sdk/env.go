@@ -11,7 +11,8 @@ import (
 // Env is what a reducer may know besides the state and the action. Everything in it is part of the action's record, so that the same
 // call gives the same answer whenever it is replayed. It is valid until the reducer returns.
 type Env struct {
-	in     abi.ReduceInput
+	header *abi.ReduceHeader
+	frame  []byte
 	config any
 
 	meta    abi.Meta
@@ -22,14 +23,12 @@ type Env struct {
 	seeded bool
 }
 
-// begin makes env that of the call in env.in.
-func (env *Env) begin() { env.hasMeta, env.seeded = false, false }
 
 // Now is the time of the action, UTC, to the nanosecond. It never goes back within a store. Use it instead of time.Now.
-func (env *Env) Now() time.Time { return time.Unix(0, env.in.Now).UTC() }
+func (env *Env) Now() time.Time { return time.Unix(0, env.header.Now()).UTC() }
 
 // Seq is the number that the action has in its store if it is accepted, from 1.
-func (env *Env) Seq() uint64 { return env.in.Seq }
+func (env *Env) Seq() uint64 { return env.header.Seq() }
 
 // Rand is a source of random numbers, seeded anew for each action and recorded with it. Use it instead of the functions of math/rand,
 // whose state is the process's. It is not for secrets: who reads the record can tell the numbers.
@@ -38,7 +37,8 @@ func (env *Env) Rand() *rand.Rand {
 		env.random = rand.New(&env.pcg)
 	}
 	if !env.seeded {
-		env.pcg.Seed(binary.LittleEndian.Uint64(env.in.Seed[:8]), binary.LittleEndian.Uint64(env.in.Seed[8:]))
+		seed := env.header.Seed()
+		env.pcg.Seed(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:]))
 		env.seeded = true
 	}
 	return env.random
@@ -68,7 +68,8 @@ func (env *Env) Principal() string { return env.loadMeta().Principal }
 // loadMeta decodes the meta section at its first use: most actions never ask for it.
 func (env *Env) loadMeta() *abi.Meta {
 	if !env.hasMeta {
-		if err := env.meta.Decode(env.in.Meta); err != nil {
+		_, _, meta := env.header.Sections(env.frame)
+		if err := env.meta.Decode(meta); err != nil {
 			panic("sdk: the host sent a bad meta section: " + err.Error())
 		}
 		env.hasMeta = true

@@ -43,7 +43,7 @@ func exportIdle(int64) {
 }
 
 // module is the registered module. The calls that a host makes before any other go through it.
-func module() guest {
+func module() *Guest {
 	if registered == nil {
 		panic("sdk: the module registers no reducer: call sdk.Register from a package variable of main")
 	}

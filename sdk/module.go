@@ -1,27 +1,30 @@
 package sdk
 
 import (
-	"reflect"
 	"unsafe"
 
 	"github.com/crhost/crhost/abi"
 )
 
-// Module is a reducer, ready to answer the calls of the contract. Its methods take and return frames (see package abi): in a guest the
-// exports call them, in a native test the test does. Frames that no host sends make them panic, which is the trap that the contract
-// asks for.
-//
-// A Module belongs to one goroutine. What it returns is valid until its next call.
+// Module is a reducer, ready to answer the calls of the contract: see Guest.
 type Module[S any] struct {
+	Guest
+	states states[S]
+}
+
+// Guest answers the calls of the contract. Its methods take and return frames (see package abi); in a guest the exports call them, in a
+// native test the test does. Frames that no host sends make them panic, which is the trap that the contract asks for.
+//
+// A Guest belongs to one goroutine. What it returns is valid until its next call.
+type Guest struct {
 	manifest abi.Manifest
-	handlers []handler[S] // by the index of the action's type
-	settings Settings     // nil = no config
+	settings Settings // nil = no config
 	env      Env
 
-	plan    *plan  // of S
-	initial []byte // the encoded initial state
-	undo    undo[S]
-	slots   []slot[S]
+	handlers []func(slot uint32, body []byte) (Effects, error) // by the index of the action's type
+	table    table
+	slots    []slot
+	initial  []byte // the encoded initial state
 
 	in  []uint64 // the input buffer, in words for its alignment
 	out []byte   // the last output frame, kept for its room
@@ -35,92 +38,82 @@ const (
 // New makes a Module of r without registering it. It panics, saying what is wrong, when r cannot be a module: a type that cannot be encoded,
 // an action type twice, a bad name.
 func New[S any](r Reducer[S]) *Module[S] {
-	m := &Module[S]{settings: r.Config, plan: planOf(reflect.TypeFor[S]()), out: make([]byte, 0, firstBytes)}
-	m.manifest = abi.Manifest{
+	m := &Module[S]{states: statesOf[S]()}
+	g := &m.Guest
+	g.table, g.settings, g.out = &m.states, r.Config, make([]byte, 0, firstBytes)
+	g.manifest = abi.Manifest{
 		Name: r.Name, Version: r.Version, Schema: max(r.Schema, 1), Effects: r.Effects, Residency: abi.ResidencySlots, Limits: r.Limits,
 	}
 	for _, a := range r.Actions {
-		m.manifest.Actions = append(m.manifest.Actions, a.action)
-		m.handlers = append(m.handlers, a.bind(a.action.Kind == abi.Command))
+		g.manifest.Actions = append(g.manifest.Actions, a.action)
+		g.handlers = append(g.handlers, a.bind(m, a.action))
 	}
-	if err := m.manifest.Validate(); err != nil {
+	if err := g.manifest.Validate(); err != nil {
 		panic("sdk: " + err.Error())
 	}
 	if r.Config != nil {
-		m.env.config = r.Config.defaults()
+		g.env.config = r.Config.defaults()
 	}
-	var back S
-	m.initial = m.plan.append(nil, unsafe.Pointer(&r.Initial), 0)
-	if err := m.load(m.initial, &back); err != nil {
+	g.initial = m.states.plan.append(nil, unsafe.Pointer(&r.Initial), 0)
+	if err := m.states.decode(&m.states.before, g.initial); err != nil {
 		panic("sdk: the initial state does not come back from its encoding: " + err.Error())
 	}
-	m.undo = undoOf[S](m.plan)
 	return m
 }
 
-// load decodes a state. Fields that the state has no more are skipped.
-func (m *Module[S]) load(b []byte, s *S) error {
-	var zero S
-	*s = zero
-	m.plan.prepare(unsafe.Pointer(s))
-	return decodeWhole(m.plan, b, s, false)
-}
-
 // Manifest is what Describe answers. The caller must not change it.
-func (m *Module[S]) Manifest() *abi.Manifest { return &m.manifest }
+func (g *Guest) Manifest() *abi.Manifest { return &g.manifest }
 
 // Buffer is cr1_buffer: at least size bytes, 8-aligned, valid until the next Buffer.
-func (m *Module[S]) Buffer(size int) []byte {
-	if size > 8*len(m.in) {
-		m.in = make([]uint64, (max(size, firstBytes)+7)/8)
+func (g *Guest) Buffer(size int) []byte {
+	if size > 8*len(g.in) {
+		g.in = make([]uint64, (max(size, firstBytes)+7)/8)
 	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m.in))), 8*len(m.in))
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(g.in))), 8*len(g.in))
 }
 
 // Describe is cr1_describe.
-func (m *Module[S]) Describe() []byte {
-	return m.finish(m.manifest.Append(m.frame()), abi.Output{})
-}
+func (g *Guest) Describe() []byte { return g.finish(g.manifest.Append(g.begin()), 0, 0) }
 
 // Configure is cr1_configure. A config that the module cannot use is rejected as bad_config.
-func (m *Module[S]) Configure(frame []byte) []byte {
+func (g *Guest) Configure(frame []byte) []byte {
 	var in abi.BytesInput
 	if err := in.Decode(frame); err != nil {
 		panic(err)
 	}
-	if m.settings == nil {
-		return m.refuse(abi.Output{Status: abi.Rejected}, "bad_config", "the module takes no config")
+	if g.settings == nil {
+		return g.refuse(abi.Rejected, 0, "bad_config", "the module takes no config")
 	}
-	config, err := m.settings.load(in.Body)
+	config, err := g.settings.load(in.Body)
 	if err != nil {
-		return m.refuse(abi.Output{Status: abi.Rejected}, "bad_config", err.Error())
+		return g.refuse(abi.Rejected, 0, "bad_config", err.Error())
 	}
-	m.env.config = config
-	return m.finish(m.frame(), abi.Output{})
+	g.env.config = config
+	return g.finish(g.begin(), 0, 0)
 }
 
-// Idle is the module's own part of cr1_idle: buffers that one large call has grown are given up.
-func (m *Module[S]) Idle() {
-	if cap(m.out) > keepBytes {
-		m.out = make([]byte, 0, firstBytes)
+// Idle is the guest's own part of cr1_idle: a buffer that one large call has grown is given up.
+func (g *Guest) Idle() {
+	if cap(g.out) > keepBytes {
+		g.out = make([]byte, 0, firstBytes)
 	}
 }
 
-// frame begins an output frame: room for its header, after which the body is appended.
-func (m *Module[S]) frame() []byte { return m.out[:abi.OutputHeaderLen] }
+// begin is the start of an output frame: room for its header, after which the body is appended.
+func (g *Guest) begin() []byte { return g.out[:abi.OutputHeaderLen] }
 
-// finish completes a frame that has a body only.
-func (m *Module[S]) finish(frame []byte, out abi.Output) []byte {
-	out.EncodeHeader(frame, len(frame)-abi.OutputHeaderLen, 0, 0)
-	m.out = frame
+// finish completes an OK frame.
+func (g *Guest) finish(frame []byte, flags abi.Flags, sizeHint int) []byte {
+	abi.PutOutputHeader(frame, abi.OK, flags, uint64(sizeHint), len(frame)-abi.OutputHeaderLen, 0, 0)
+	g.out = frame
 	return frame
 }
 
-// refuse answers with a code and text.
-func (m *Module[S]) refuse(out abi.Output, code, text string) []byte {
+// refuse answers with any other status.
+func (g *Guest) refuse(status abi.Status, flags abi.Flags, code, text string) []byte {
 	text = clip(text)
-	b := append(append(m.frame(), code...), text...)
-	out.EncodeHeader(b, 0, len(code), len(text))
-	m.out = b
-	return b
+	frame := append(append(g.begin(), code...), text...)
+	abi.PutOutputHeader(frame, status, flags, 0, 0, len(code), len(text))
+	g.out = frame
+	return frame
 }

@@ -1,144 +1,114 @@
 package sdk
 
-import (
-	"unsafe"
+import "github.com/crhost/crhost/abi"
 
-	"github.com/crhost/crhost/abi"
-)
-
-// slot holds the state of one store.
-type slot[S any] struct {
-	state  S
+// slot is what is known of the state in a slot besides the state.
+type slot struct {
 	ticket uint64
-	size   int // of the state when it was last encoded or decoded, bytes
-	held   bool
+	size   int // when it was last encoded or decoded, bytes; 0 = the slot is empty
 }
 
-// Reduce is cr1_reduce.
-func (m *Module[S]) Reduce(frame []byte) []byte {
-	in := &m.env.in
-	if err := in.Decode(frame); err != nil {
+// Reduce is cr1_reduce. The way of an accepted action without effects is kept straight and short: compiled to WebAssembly, calls and
+// branches are what a reduce costs.
+func (g *Guest) Reduce(frame []byte) []byte {
+	h, err := abi.ReduceHeaderOf(frame)
+	if err != nil {
 		panic(err)
 	}
-	if int(in.Action) >= len(m.handlers) {
-		panic("sdk: the host sent an action type that the manifest does not have")
-	}
-	m.env.begin()
-	s := m.slot(in.Slot, in.Ticket)
-	if in.Mode != abi.Resident {
-		var err error
-		if s, err = m.assign(in); err != nil {
-			return m.refuse(abi.Output{Status: abi.BadState}, "", err.Error())
+	i := h.Slot()
+	if h.Mode() != abi.Resident {
+		if err := g.assign(h, frame); err != nil {
+			return g.refuse(abi.BadState, 0, "", err.Error())
 		}
 	}
-	if s == nil {
-		return m.refuse(abi.Output{Status: abi.NoSuchSlot}, "", "")
+	if uint64(i) >= uint64(len(g.slots)) {
+		return g.refuse(abi.NoSuchSlot, 0, "", "")
 	}
-	h := m.handlers[in.Action]
-	if err := h.decode(in.Body); err != nil {
-		return m.refuse(abi.Output{Status: abi.BadAction, Flags: abi.Clean}, "", err.Error())
+	s := &g.slots[i]
+	if s.ticket != h.Ticket() || s.size == 0 {
+		return g.refuse(abi.NoSuchSlot, 0, "", "")
 	}
-	m.undo.save(&s.state)
-	effects, err := h.reduce(&s.state, &m.env)
-	out := abi.Output{Flags: abi.StateChanged, SizeHint: uint64(s.size)}
-	if err != nil {
-		if err != Unchanged {
-			return m.reject(s, err)
+	g.env.header, g.env.frame = h, frame
+	g.env.hasMeta, g.env.seeded = false, false
+	effects, err := g.handlers[h.Action()](i, h.Body(frame))
+	if err != nil || effects != nil {
+		return g.answer(i, effects, err)
+	}
+	return g.finish(g.begin(), abi.StateChanged, s.size)
+}
+
+// answer is the answer of a reducer that returned more than nothing.
+func (g *Guest) answer(i uint32, effects Effects, err error) []byte {
+	flags := abi.StateChanged
+	switch bad, _ := err.(*badAction); {
+	case err == nil:
+	case err == Unchanged:
+		flags = 0
+	case bad != nil:
+		return g.refuse(abi.BadAction, abi.Clean, "", bad.Error())
+	default:
+		flags = 0
+		if g.table.undo(i) {
+			flags = abi.Clean
 		}
-		out.Flags = 0
+		code, text := rejection(err)
+		return g.refuse(abi.Rejected, flags, code, text)
 	}
-	b := m.frame()
+	b := g.begin()
 	if len(effects) > 0 {
 		b = effects.append(b)
 	}
-	return m.finish(b, out)
+	return g.finish(b, flags, g.slots[i].size)
 }
 
-func (m *Module[S]) reject(s *slot[S], err error) []byte {
-	out := abi.Output{Status: abi.Rejected}
-	if m.undo.restore(&s.state) {
-		out.Flags = abi.Clean
-	}
-	code, text := rejection(err)
-	return m.refuse(out, code, text)
-}
+// badAction is the error of a handler that could not read its action; the state is as it was.
+type badAction struct{ error }
 
-// slot returns the slot if it holds a state under ticket, else nil.
-func (m *Module[S]) slot(i uint32, ticket uint64) *slot[S] {
-	if int(i) >= len(m.slots) {
+// slot returns slot i if it holds a state under ticket, else nil.
+func (g *Guest) slot(i uint32, ticket uint64) *slot {
+	if uint64(i) >= uint64(len(g.slots)) {
 		return nil
 	}
-	if s := &m.slots[i]; s.held && s.ticket == ticket {
+	if s := &g.slots[i]; s.ticket == ticket && s.size != 0 {
 		return s
 	}
 	return nil
 }
 
 // assign puts the state that a frame brings into its slot.
-func (m *Module[S]) assign(in *abi.ReduceInput) (*slot[S], error) {
-	if missing := int(in.Slot) + 1 - len(m.slots); missing > 0 {
-		m.slots = append(m.slots, make([]slot[S], missing)...)
+func (g *Guest) assign(h *abi.ReduceHeader, frame []byte) error {
+	i := h.Slot()
+	if missing := int(i) + 1 - len(g.slots); missing > 0 {
+		g.slots = append(g.slots, make([]slot, missing)...)
+		g.table.grow(len(g.slots))
 	}
-	b := m.initial
-	if in.Mode == abi.WithState {
-		b = in.State
+	b := g.initial
+	if h.Mode() == abi.WithState {
+		b, _, _ = h.Sections(frame)
 	}
-	s := &m.slots[in.Slot]
-	err := m.load(b, &s.state)
-	s.held, s.ticket, s.size = err == nil, in.Ticket, len(b)
-	return s, err
+	g.slots[i] = slot{}
+	if err := g.table.load(i, b); err != nil {
+		return err
+	}
+	g.slots[i] = slot{ticket: h.Ticket(), size: len(b)}
+	return nil
 }
 
 // State is cr1_state.
-func (m *Module[S]) State(i uint32, ticket uint64) []byte {
-	s := m.slot(i, ticket)
+func (g *Guest) State(i uint32, ticket uint64) []byte {
+	s := g.slot(i, ticket)
 	if s == nil {
-		return m.refuse(abi.Output{Status: abi.NoSuchSlot}, "", "")
+		return g.refuse(abi.NoSuchSlot, 0, "", "")
 	}
-	b := m.plan.append(m.frame(), unsafe.Pointer(&s.state), 0)
+	b := g.table.append(g.begin(), i)
 	s.size = len(b) - abi.OutputHeaderLen
-	return m.finish(b, abi.Output{SizeHint: uint64(s.size)})
+	return g.finish(b, 0, s.size)
 }
 
 // Evict is cr1_evict.
-func (m *Module[S]) Evict(i uint32, ticket uint64) {
-	if s := m.slot(i, ticket); s != nil {
-		*s = slot[S]{}
+func (g *Guest) Evict(i uint32, ticket uint64) {
+	if s := g.slot(i, ticket); s != nil {
+		*s = slot{}
+		g.table.clear(i)
 	}
-}
-
-// undo takes back what a rejected action did to the state.
-type undo[S any] struct {
-	before S            // the state before the action, when it can be kept
-	flat   bool         // assignment keeps it
-	clone  func(s *S) S // or this does; nil = neither, and the host rebuilds the state
-}
-
-func undoOf[S any](p *plan) undo[S] {
-	u := undo[S]{flat: p.flat}
-	switch any(new(S)).(type) {
-	case interface{ Clone() S }:
-		u.flat, u.clone = false, func(s *S) S { return any(s).(interface{ Clone() S }).Clone() }
-	case interface{ Clone() *S }:
-		u.flat, u.clone = false, func(s *S) S { return *any(s).(interface{ Clone() *S }).Clone() }
-	}
-	return u
-}
-
-func (u *undo[S]) save(s *S) {
-	switch {
-	case u.flat:
-		u.before = *s
-	case u.clone != nil:
-		u.before = u.clone(s)
-	}
-}
-
-// restore reports whether s is as it was at save.
-func (u *undo[S]) restore(s *S) bool {
-	if !u.flat && u.clone == nil {
-		return false
-	}
-	*s = u.before
-	return true
 }

@@ -40,14 +40,7 @@ const (
 // Action is one action type of a reducer over states S; On makes it.
 type Action[S any] struct {
 	action abi.Action
-	bind   func(strict bool) handler[S]
-}
-
-// handler does the actions of one type.
-type handler[S any] interface {
-	// decode reads an action and keeps it for reduce.
-	decode(b []byte) error
-	reduce(s *S, env *Env) (Effects, error)
+	bind   func(m *Module[S], a abi.Action) func(slot uint32, body []byte) (Effects, error)
 }
 
 // On says that reduce does the actions of type typ. They are commands, which anybody may send, unless Internal is called on the result.
@@ -58,12 +51,23 @@ type handler[S any] interface {
 func On[S, A any](typ string, reduce func(s *S, action A, env *Env) (Effects, error)) Action[S] {
 	return Action[S]{
 		action: abi.Action{Type: typ, Kind: abi.Command},
-		bind: func(strict bool) handler[S] {
-			p := planOf(reflect.TypeFor[A]())
-			if p.kind != kindStruct && p.kind != kindCodec && p.kind != kindMsgp {
-				panic("sdk: action " + typ + ": a " + p.typ.String() + " has no fields; use a struct")
+		bind: func(m *Module[S], a abi.Action) func(uint32, []byte) (Effects, error) {
+			actions := actionsOf(reflect.TypeFor[A](), a)
+			var action A // the one under way
+			return func(slot uint32, body []byte) (Effects, error) {
+				var zero A
+				action = zero
+				if err := actions.decode(body, unsafe.Pointer(&action)); err != nil {
+					return nil, err
+				}
+				s := &m.states.list[slot]
+				if m.states.flat {
+					m.states.before = *s
+				} else {
+					m.states.keep(s)
+				}
+				return reduce(s, action, &m.Guest.env)
 			}
-			return &binding[S, A]{fn: reduce, plan: p, strict: strict}
 		},
 	}
 }
@@ -73,26 +77,3 @@ func (a Action[S]) Internal() Action[S] { a.action.Kind = abi.Internal; return a
 
 // Doc adds a sentence for people, at most 1 KiB.
 func (a Action[S]) Doc(text string) Action[S] { a.action.Doc = text; return a }
-
-// binding is an action type with its function.
-type binding[S, A any] struct {
-	fn     func(*S, A, *Env) (Effects, error)
-	plan   *plan
-	strict bool
-	action A // the one under way
-}
-
-func (h *binding[S, A]) decode(b []byte) error {
-	var zero A
-	h.action = zero
-	h.plan.prepare(unsafe.Pointer(&h.action))
-	d := decoder{strict: h.strict, action: true}
-	d.Reset(b)
-	h.plan.decode(&d, unsafe.Pointer(&h.action))
-	if d.End(); d.OK() {
-		return nil
-	}
-	return d.failure()
-}
-
-func (h *binding[S, A]) reduce(s *S, env *Env) (Effects, error) { return h.fn(s, h.action, env) }

@@ -1,18 +1,7 @@
 package sdk
 
-// guest is a Module of any state: what the exports call.
-type guest interface {
-	Buffer(size int) []byte
-	Describe() []byte
-	Configure(frame []byte) []byte
-	Reduce(frame []byte) []byte
-	State(slot uint32, ticket uint64) []byte
-	Evict(slot uint32, ticket uint64)
-	Idle()
-}
-
-// registered is the module that this program is. It is written once, while packages are initialised.
-var registered guest
+// registered is the guest that this program is. It is written once, while packages are initialised.
+var registered *Guest
 
 // Register makes r what this program exports. A plugin calls it once, to initialise a package variable of main, which tests then use:
 //
@@ -24,6 +13,6 @@ func Register[S any](r Reducer[S]) *Module[S] {
 		panic("sdk: Register: a module is one reducer, and " + r.Name + " is the second")
 	}
 	m := New(r)
-	registered = m
+	registered = &m.Guest
 	return m
 }
