@@ -8,6 +8,7 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
+	"github.com/stretchr/testify/require"
 )
 
 //go:embed prelude.wat
@@ -78,4 +79,21 @@ func Action(typ string, by ...int64) []byte {
 		b = pack.AppendInt(pack.AppendString(b, "by"), n)
 	}
 	return b
+}
+
+const reduceHeader = `(func (export "cr1_reduce") (param $len i32) (result i64)`
+
+// Attacker is Counter with one action more, attack, which the cr1_reduce of src answers: one guest that is good and bad. In src $counter is what
+// the counter's cr1_reduce is.
+func Attacker(tb testing.TB, src string) []byte {
+	tb.Helper()
+	m := Manifest()
+	m.Actions = append(m.Actions, abi.Action{Type: "attack", Kind: abi.Command})
+	require.Contains(tb, src, reduceHeader)
+	return GuestWith(tb, m, strings.Replace(src, reduceHeader, `(func $attack (param $len i32) (result i64)`, 1)+
+		strings.Replace(counter, reduceHeader, `(func $counter (param $len i32) (result i64)`, 1)+
+		reduceHeader+`
+    (if (result i64) (i32.eq (i32.load16_u offset=6 (i32.const 65536)) (i32.const 3))
+      (then (call $attack (local.get $len)))
+      (else (call $counter (local.get $len)))))`)
 }
