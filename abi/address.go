@@ -2,7 +2,6 @@ package abi
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -57,7 +56,7 @@ func ValidateName(what, s string) error {
 		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-'
 	}
 	if !ok {
-		return fmt.Errorf("%w: %s %q is not 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit", ErrBadAddress, what, clip(s, 80))
+		return badAddress("%s %q is not 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit", what, clip(s, 80))
 	}
 	return nil
 }
@@ -65,18 +64,26 @@ func ValidateName(what, s string) error {
 // ValidateKey checks a store key: 1 to 256 bytes of text without control characters.
 func ValidateKey(s string) error {
 	if len(s) == 0 || len(s) > MaxKeyBytes {
-		return fmt.Errorf("%w: a key of %d bytes, want 1 to %d", ErrBadAddress, len(s), MaxKeyBytes)
+		return badAddress("a key of %d bytes, want 1 to %d", len(s), MaxKeyBytes)
 	}
 	for _, c := range s {
 		if c < 0x20 || c >= 0x7f && c < 0xa0 {
-			return fmt.Errorf("%w: the key %q has a control character", ErrBadAddress, s)
+			return badAddress("the key %q has a control character", s)
 		}
 	}
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("%w: the key %q is not UTF-8", ErrBadAddress, s)
+		return badAddress("the key %q is not UTF-8", s)
 	}
 	return nil
 }
+
+// addressError is an ErrBadAddress with what is wrong.
+type addressError struct{ what string }
+
+func (e *addressError) Error() string { return ErrBadAddress.Error() + ": " + e.what }
+func (e *addressError) Unwrap() error { return ErrBadAddress }
+
+func badAddress(f string, args ...any) error { return &addressError{format(f, args...)} }
 
 func clip(s string, n int) string {
 	if len(s) > n {

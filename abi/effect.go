@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/crhost/crhost/abi/pack"
@@ -117,7 +116,7 @@ type EffectError struct {
 	What   string // what is wrong
 }
 
-func (e *EffectError) Error() string { return fmt.Sprintf("effects at byte %d: %s", e.Offset, e.What) }
+func (e *EffectError) Error() string { return format("effects at byte %d: %s", e.Offset, e.What) }
 
 // DecodeEffects reads an effects section: nothing, or a msgpack array of effects. It checks the bounds on leaves and depth and that each
 // kind has the fields it needs; Body and Events alias b. Errors are *EffectError.
@@ -142,12 +141,12 @@ type effectDecoder struct {
 func (d *effectDecoder) list(depth int) []Effect {
 	n := d.ArrayLen()
 	if depth > MaxEffectDepth && n > 0 {
-		d.Fail(fmt.Sprintf("the tree is more than %d deep", MaxEffectDepth))
+		d.Fail(format("the tree is more than %d deep", MaxEffectDepth))
 	}
 	effects := make([]Effect, 0, min(n, MaxLeaves))
 	for i := 0; i < n && d.OK(); i++ {
 		if len(effects) == MaxLeaves {
-			d.Fail(fmt.Sprintf("more than %d effects in one list", MaxLeaves))
+			d.Fail(format("more than %d effects in one list", MaxLeaves))
 			break
 		}
 		effects = append(effects, d.effect(depth))
@@ -189,7 +188,7 @@ func (d *effectDecoder) effect(depth int) Effect {
 		case "children":
 			e.Children = d.list(depth + 1)
 		default:
-			d.Fail(fmt.Sprintf("unknown field %q", clip(name, MaxNameBytes)))
+			d.Fail(format("unknown field %q", clip(name, MaxNameBytes)))
 		}
 	}
 	if d.OK() {
@@ -201,7 +200,7 @@ func (d *effectDecoder) effect(depth int) Effect {
 func (d *effectDecoder) text() string {
 	s := d.Str()
 	if len(s) > MaxMetaBytes {
-		d.Fail(fmt.Sprintf("a text of %d bytes, the limit is %d", len(s), MaxMetaBytes))
+		d.Fail(format("a text of %d bytes, the limit is %d", len(s), MaxMetaBytes))
 	}
 	return string(s)
 }
@@ -244,12 +243,12 @@ var needs = map[Kind]struct{ target, body, children, events, id bool }{
 
 func (d *effectDecoder) check(e *Effect) {
 	need, known := needs[e.Kind]
-	missing := func(field string) { d.Fail(fmt.Sprintf("a %s without %s", e.Kind, field)) }
+	missing := func(field string) { d.Fail(format("a %s without %s", string(e.Kind), field)) }
 	switch {
 	case e.Kind == "":
 		d.Fail("an effect without kind")
 	case !known:
-		d.Fail(fmt.Sprintf("unknown kind %q", clip(string(e.Kind), MaxNameBytes)))
+		d.Fail(format("unknown kind %q", clip(string(e.Kind), MaxNameBytes)))
 	case need.target && e.Target == "":
 		missing("target")
 	case need.body && e.Body == nil:
@@ -257,7 +256,7 @@ func (d *effectDecoder) check(e *Effect) {
 	case need.children && e.Children == nil:
 		missing("children")
 	case !need.children && e.Children != nil:
-		d.Fail(fmt.Sprintf("a %s with children", e.Kind))
+		d.Fail(format("a %s with children", string(e.Kind)))
 	case need.events && len(e.Events) == 0:
 		missing("events")
 	case need.id && e.ID == "":
@@ -265,7 +264,7 @@ func (d *effectDecoder) check(e *Effect) {
 	}
 	if e.Kind.Leaf() {
 		if d.leaves++; d.leaves > MaxLeaves {
-			d.Fail(fmt.Sprintf("more than %d leaves", MaxLeaves))
+			d.Fail(format("more than %d leaves", MaxLeaves))
 		}
 	}
 }

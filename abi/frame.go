@@ -2,7 +2,6 @@ package abi
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // Version is the frame version that this package reads and writes, and the major version in the prefix of every export (cr1_).
@@ -56,7 +55,7 @@ func nameOf(names []string, i uint8) string {
 	if int(i) < len(names) {
 		return names[i]
 	}
-	return fmt.Sprintf("%d", i)
+	return format("%d", int(i))
 }
 
 // Header lengths, in bytes.
@@ -143,10 +142,10 @@ func checkReduce(b []byte) (*ReduceHeader, error) {
 	}
 	h := (*ReduceHeader)(b)
 	if h.Mode() > Resident {
-		return nil, frameError("reduce input", "unknown mode %d", h.Mode())
+		return nil, frameError("reduce input", "unknown mode %d", int(h.Mode()))
 	}
 	if flags := uint64(h[5])<<32 | h.word(8)&0xffffffff; flags != 0 {
-		return nil, frameError("reduce input", "unknown flags %#x", flags)
+		return nil, frameError("reduce input", "unknown flags 0x%x", flags)
 	}
 	if _, _, _, end := h.sections(); end > uint64(len(b)) {
 		return nil, frameError("reduce input", "header and sections have %d bytes, the frame %d", end, len(b))
@@ -261,10 +260,10 @@ func (out *Output) Decode(b []byte) error {
 		return err
 	}
 	if b[4] > uint8(NoSuchSlot) {
-		return frameError("output", "unknown status %d", b[4])
+		return frameError("output", "unknown status %d", int(b[4]))
 	}
 	if unknown := Flags(b[5]) &^ knownFlags; unknown != 0 {
-		return frameError("output", "unknown flags %#x", uint8(unknown))
+		return frameError("output", "unknown flags 0x%x", int(unknown))
 	}
 	out.Status, out.Flags = Status(b[4]), Flags(b[5])
 	if out.Status == OK && out.Flags&Clean != 0 {
@@ -294,7 +293,7 @@ func header(frame string, b []byte, known int) (int, error) {
 	}
 	version, h := binary.LittleEndian.Uint16(b), int(binary.LittleEndian.Uint16(b[2:]))
 	if version != Version {
-		return 0, frameError(frame, "frame version %d, want %d", version, Version)
+		return 0, frameError(frame, "frame version %d, want %d", int(version), Version)
 	}
 	if h < known || h%8 != 0 || h > len(b) {
 		return 0, frameError(frame, "header length %d, want a multiple of 8 from %d to the frame's %d bytes", h, known, len(b))
@@ -304,7 +303,7 @@ func header(frame string, b []byte, known int) (int, error) {
 
 func section(frame, name string, rest []byte, n uint32) (body, after []byte, err error) {
 	if uint64(n) > uint64(len(rest)) {
-		return nil, nil, frameError(frame, "%s of %d bytes, %d are left", name, n, len(rest))
+		return nil, nil, frameError(frame, "%s of %d bytes, %d are left", name, int(n), len(rest))
 	}
 	return rest[:n:n], rest[n:], nil
 }
@@ -317,8 +316,8 @@ type FrameError struct {
 
 func (e *FrameError) Error() string { return e.Frame + " frame: " + e.What }
 
-func frameError(frame, format string, args ...any) error {
-	return &FrameError{Frame: frame, What: fmt.Sprintf(format, args...)}
+func frameError(frame, f string, args ...any) error {
+	return &FrameError{Frame: frame, What: format(f, args...)}
 }
 
 // Span packs the place of an output frame in guest memory into the result of a call.

@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/crhost/crhost/abi/pack"
@@ -167,7 +166,7 @@ func eachField(r *pack.Reader, read func(name string)) {
 func eachElement(r *pack.Reader, limit int, read func()) {
 	n := r.ArrayLen()
 	if n > limit {
-		r.Fail(fmt.Sprintf("a list of %d, the limit is %d", n, limit))
+		r.Fail(format("a list of %d, the limit is %d", n, limit))
 	}
 	for ; n > 0 && r.OK(); n-- {
 		read()
@@ -240,7 +239,7 @@ func decodeLimit(r *pack.Reader, l *Limits, name string) {
 
 // Validate checks the manifest's own rules. Errors are *ManifestError.
 func (m *Manifest) Validate() error {
-	bad := func(format string, args ...any) error { return &ManifestError{What: fmt.Sprintf(format, args...)} }
+	bad := func(f string, args ...any) error { return &ManifestError{What: format(f, args...)} }
 	switch {
 	case m.Minor > Minor:
 		return bad("the guest needs ABI %d.%d, this host speaks %d.%d", Version, m.Minor, Version, Minor)
@@ -277,13 +276,13 @@ func (m *Manifest) Validate() error {
 			return bad("unknown effect kind %q", clip(string(e.Kind), MaxNameBytes))
 		}
 		if kinds[e.Kind] {
-			return bad("effect kind %s twice", e.Kind)
+			return bad("effect kind %s twice", string(e.Kind))
 		}
 		kinds[e.Kind] = true
 	}
 	for _, s := range m.Migrations {
 		if s.From == s.To {
-			return bad("a migration from schema %d to itself", s.From)
+			return bad("a migration from schema %d to itself", int(s.From))
 		}
 	}
 	for _, f := range m.Limits.fields() {

@@ -23,7 +23,6 @@ type Env struct {
 	seeded bool
 }
 
-
 // Now is the time of the action, UTC, to the nanosecond. It never goes back within a store. Use it instead of time.Now.
 func (env *Env) Now() time.Time { return time.Unix(0, env.header.Now()).UTC() }
 

@@ -2,8 +2,8 @@ package pack
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -37,7 +37,9 @@ type SyntaxError struct {
 	What   string // what is wrong, for people
 }
 
-func (e *SyntaxError) Error() string { return fmt.Sprintf("msgpack at byte %d: %s", e.Offset, e.What) }
+func (e *SyntaxError) Error() string {
+	return "msgpack at byte " + strconv.Itoa(e.Offset) + ": " + e.What
+}
 
 // Reader reads values one after another from a byte slice.
 //
