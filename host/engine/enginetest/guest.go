@@ -71,6 +71,12 @@ func Counter(tb testing.TB) []byte {
 	return Guest(tb, counter)
 }
 
+// CounterWith is Counter with another manifest, which must have its actions first.
+func CounterWith(tb testing.TB, m *abi.Manifest) []byte {
+	tb.Helper()
+	return GuestWith(tb, m, counter)
+}
+
 // Action encodes {type: typ}, or {type: typ, by: by}.
 func Action(typ string, by ...int64) []byte {
 	b := pack.AppendMapLen(nil, 1+len(by))
