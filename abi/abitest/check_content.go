@@ -122,7 +122,8 @@ func checkState(t *trial) error {
 			return err
 		}
 		if !ok || !bytes.Equal(again, st.state) {
-			return broken("state", "asked twice, cr1_state answers %s and then %s", text(st.state), text(again))
+			first, second := texts(st.state, again)
+			return broken("state", "asked twice, cr1_state answers %s and then %s", first, second)
 		}
 	}
 	return nil

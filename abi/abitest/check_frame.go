@@ -32,11 +32,16 @@ func checkManifest(t *trial) error {
 	}
 	t.report.Manifest = &m
 	var err error
-	t.samples, err = derive(&m, t.cfg.Actions)
+	t.samples, err = given(&m, t.cfg.Actions)
 	return err
 }
 
 func checkAnswers(t *trial) error {
+	learnt, err := t.learn()
+	if err != nil {
+		return err
+	}
+	t.samples = append(learnt, t.samples...)
 	return t.everyCall(func(*instance, string, uint64) error { return nil })
 }
 

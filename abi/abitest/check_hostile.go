@@ -41,6 +41,10 @@ func isTrap(err error) bool {
 }
 
 func checkLengths(t *trial) error {
+	good, err := t.welcome()
+	if err != nil {
+		return err
+	}
 	for _, lie := range []struct {
 		what   string
 		offset int
@@ -54,10 +58,8 @@ func checkLengths(t *trial) error {
 		if err != nil {
 			return err
 		}
-		in := t.walk(100, 1)[0]
-		in.Ticket, in.Seq = firstTicket, 1
-		frame := make([]byte, in.Size())
-		in.Encode(frame)
+		frame := make([]byte, good.Size())
+		good.Encode(frame)
 		binary.LittleEndian.PutUint32(frame[lie.offset:], lie.value)
 		out, err := i.send(frame)
 		switch {

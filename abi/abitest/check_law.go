@@ -184,7 +184,8 @@ func checkIdle(t *trial) error {
 				return err
 			}
 			if !ok || !bytes.Equal(now, st.state) {
-				return broken("idle", "cr1_idle changed slot %d from %s to %s", st.slot, text(st.state), text(now))
+				from, to := texts(st.state, now)
+				return broken("idle", "cr1_idle changed slot %d from %s to %s", st.slot, from, to)
 			}
 		}
 	}

@@ -96,12 +96,32 @@ func checkReplace(t *trial) error {
 
 // accepted brings a store to its next accepted action, so that its slot holds its state.
 func (t *trial) accepted(st *store, number uint64) error {
-	for _, in := range t.walk(number, 4*t.cfg.Steps) {
+	steps := t.walk(number, 4*t.cfg.Steps)
+	for _, s := range t.samples {
+		steps = append(steps, s.input())
+	}
+	for _, in := range steps {
 		if o, err := st.do(in); err != nil || o.status == abi.OK {
 			return err
 		}
 	}
-	return broken("coverage", "none of %d samples was accepted: the guest needs sample actions of its own", 4*t.cfg.Steps)
+	return broken("coverage", "a store came to where no sample is accepted: the guest needs sample actions of its own")
+}
+
+// welcome returns an input that a new store accepts.
+func (t *trial) welcome() (abi.ReduceInput, error) {
+	st, err := t.store(false)
+	if err != nil {
+		return abi.ReduceInput{}, err
+	}
+	for _, s := range t.samples {
+		st.forget()
+		in := st.address(s.input())
+		if o, err := st.do(in); err != nil || o.status == abi.OK {
+			return in, err
+		}
+	}
+	return abi.ReduceInput{}, broken("coverage", "no sample was accepted by a new store: the guest needs sample actions of its own")
 }
 
 func checkTickets(t *trial) error {
@@ -233,7 +253,8 @@ func checkClean(t *trial) error {
 				return err
 			}
 			if !ok || !bytes.Equal(now, st.state) {
-				return broken("clean", "%s with CLEAN left %s, before it was %s", o.status, text(now), text(st.state)).by("%s", describe(&at))
+				after, before := texts(now, st.state)
+				return broken("clean", "%s with CLEAN left %s, before it was %s", o.status, after, before).by("%s", describe(&at))
 			}
 			st.held = true // as it says
 		}
@@ -290,7 +311,8 @@ func checkHint(t *trial) error {
 				return err
 			}
 			if o.status == abi.OK && o.flags&abi.StateChanged == 0 && before != nil && !bytes.Equal(before, o.state) {
-				return broken("hint", "OK without STATE_CHANGED, and the state went from %s to %s", text(before), text(o.state)).by("%s", describe(&at))
+				from, to := texts(before, o.state)
+				return broken("hint", "OK without STATE_CHANGED, and the state went from %s to %s", from, to).by("%s", describe(&at))
 			}
 		}
 	}

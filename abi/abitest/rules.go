@@ -124,16 +124,6 @@ var rules = []rule{
 		check: checkReplace,
 	},
 	{
-		Rule:  Rule{"bad_action", "An action with fields of the wrong type is answered, and leaves the instance in order."},
-		needs: after("fresh"),
-		check: checkBadAction,
-	},
-	{
-		Rule:  Rule{"bad_state", "Bytes that are not a state are BAD_STATE, and leave the instance in order."},
-		needs: after("fresh"),
-		check: checkBadState,
-	},
-	{
 		Rule:  Rule{"hint", "OK without STATE_CHANGED means that the state's bytes are as before."},
 		needs: after("replace"),
 		check: checkHint,
@@ -169,6 +159,16 @@ var rules = []rule{
 		Rule:  Rule{"age", "An instance that has served many actions answers as a new one does."},
 		needs: after("residency"),
 		check: checkAge,
+	},
+	{
+		Rule:  Rule{"bad_action", "An action with fields of the wrong type is answered, and leaves the instance in order."},
+		needs: after("age"),
+		check: checkBadAction,
+	},
+	{
+		Rule:  Rule{"bad_state", "Bytes that are not a state are BAD_STATE, and leave the instance in order."},
+		needs: after("age"),
+		check: checkBadState,
 	},
 	{
 		Rule:    Rule{"idle", "cr1_idle changes no slot's bytes and nothing that follows."},

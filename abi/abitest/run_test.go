@@ -65,6 +65,21 @@ func TestRun_givenActions(t *testing.T) {
 	require.Contains(t, finding.Detail, `{"type": "increment", "by": 99}`)
 }
 
+// The kit finds out that id takes a string, and reaches what only a string reaches.
+func TestRun_learnsForms(t *testing.T) {
+	src := strings.NewReplacer(
+		`(i64.const 0x7962)`, `(i64.const 0x6469)`, // "id" for "by"
+		`(local.set $default (call $int))`,
+		`(local.set $default (if (result i64) (i32.eq (local.get $size) (i32.const 2)) (then (call $string)) (else (call $int))))`,
+		addition, addition+` (if (i64.eq (local.get $by) (i64.const 8)) (then unreachable))`,
+	).Replace(counter)
+	report, err := abitest.Run(context.Background(), open(t, src), abitest.Config{Rounds: 1000})
+	require.NoError(t, err)
+	finding := report.Finding("answers")
+	require.NotNil(t, finding, "%s", report)
+	require.Contains(t, finding.Detail, `"id": "sample `)
+}
+
 func TestRun_nothingAccepted(t *testing.T) {
 	src := strings.Replace(counter, `(if (i64.lt_s (local.get $over) (i64.const 0))`, `(if (i32.const 1)`, 1)
 	report, err := abitest.Run(context.Background(), open(t, src), abitest.Config{})

@@ -2,7 +2,6 @@ package abitest
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"github.com/crhost/crhost/abi"
@@ -15,21 +14,10 @@ type sample struct {
 	body   []byte
 }
 
-// field names that actions often have: a sample sets them all, and a guest skips those that it does not know.
-var (
-	numbers = []string{"by", "n", "amount", "count", "value", "quantity"}
-	texts   = []string{"id", "key", "name", "text"}
-)
-
-// derive makes samples of each action type, and adds the given ones.
-func derive(m *abi.Manifest, given [][]byte) ([]sample, error) {
+// given checks the caller's samples.
+func given(m *abi.Manifest, bodies [][]byte) ([]sample, error) {
 	var samples []sample
-	for i, a := range m.Actions {
-		for _, fields := range variations() {
-			samples = append(samples, sample{uint16(i), action(a.Type, fields)})
-		}
-	}
-	for n, body := range given {
+	for n, body := range bodies {
 		typ, err := abi.TypeOf(body)
 		if err != nil {
 			return nil, fmt.Errorf("sample action %d: %w", n, err)
@@ -65,24 +53,6 @@ func action(typ string, fields []field) []byte {
 		b = append(pack.AppendString(b, f.name), f.value...)
 	}
 	return b
-}
-
-// variations are the fields beside the type: none; small, negative and extreme numbers with texts; something nested.
-func variations() [][]field {
-	all := [][]field{nil}
-	for _, v := range []int64{0, 1, 7, -3, math.MaxInt64, math.MinInt64} {
-		var fields []field
-		for _, name := range numbers {
-			fields = append(fields, field{name, pack.AppendInt(nil, v)})
-		}
-		for _, name := range texts {
-			fields = append(fields, field{name, pack.AppendString(nil, fmt.Sprint("sample ", v))})
-		}
-		all = append(all, fields)
-	}
-	nested := pack.AppendArrayLen(nil, 2)
-	nested = pack.AppendString(pack.AppendInt(nested, 1), "two")
-	return append(all, []field{{"items", nested}, {"unknown to all", pack.AppendNil(nil)}})
 }
 
 // withField gives each field of each action's samples the value, one at a time.

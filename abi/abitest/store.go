@@ -116,9 +116,11 @@ func difference(a, b *outcome) (what, x, y string) {
 	case a.text != b.text:
 		return "text", strconv.Quote(a.text), strconv.Quote(b.text)
 	case !bytes.Equal(a.body, b.body):
-		return "effects", text(a.body), text(b.body)
+		x, y = texts(a.body, b.body)
+		return "effects", x, y
 	case !bytes.Equal(a.state, b.state):
-		return "state", text(a.state), text(b.state)
+		x, y = texts(a.state, b.state)
+		return "state", x, y
 	}
 	return "", "", ""
 }

@@ -8,31 +8,54 @@ import (
 	"github.com/crhost/crhost/abi/pack"
 )
 
-// maxText is how much of a value a finding shows, bytes.
-const maxText = 200
+// maxText is how much of a value a finding shows, and maxRender how much of it is looked at for that, bytes.
+const (
+	maxText   = 200
+	maxRender = 1 << 16
+)
 
-// text shows msgpack to people: like JSON, with the byte strings of msgpack in hexadecimal; what is not one value is shown as bytes.
-func text(b []byte) string {
-	if b == nil {
-		return "nothing"
+// text shows msgpack to people: like JSON, with what JSON does not have in hexadecimal; what is not one value is shown as bytes.
+func text(b []byte) string { return window(render(b), 0) }
+
+// texts shows two values from a little before where they differ.
+func texts(a, b []byte) (string, string) {
+	x, y := render(a), render(b)
+	same := 0
+	for same < min(len(x), len(y)) && x[same] == y[same] {
+		same++
 	}
-	if pack.Valid(b) != nil { // which bounds the depth, too
-		if len(b) > maxText/4 {
-			return fmt.Sprintf("[% x ...]", b[:maxText/4])
-		}
-		return fmt.Sprintf("[% x]", b)
+	from := max(0, same-maxText/4)
+	return window(x, from), window(y, from)
+}
+
+func window(s string, from int) string {
+	from = min(from, len(s))
+	to := min(from+maxText, len(s))
+	shown := s[from:to]
+	if from > 0 {
+		shown = "..." + shown
+	}
+	if to < len(s) {
+		shown += "..."
+	}
+	return shown
+}
+
+func render(b []byte) string {
+	switch {
+	case b == nil:
+		return "nothing"
+	case pack.Valid(b) != nil: // which bounds the depth, too
+		return fmt.Sprintf("[% x]", b[:min(len(b), maxRender)])
 	}
 	var s strings.Builder
 	r := pack.NewReader(b)
 	writeValue(&s, &r)
-	if s.Len() > maxText {
-		return s.String()[:maxText] + "..."
-	}
 	return s.String()
 }
 
 func writeValue(s *strings.Builder, r *pack.Reader) {
-	if s.Len() > maxText {
+	if s.Len() > maxRender {
 		r.Skip()
 		return
 	}

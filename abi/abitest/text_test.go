@@ -24,8 +24,15 @@ func TestText(t *testing.T) {
 		"two values":         {[]byte{1, 2}, "[01 02]"},
 		"long":               {pack.AppendString(nil, strings.Repeat("x", 1000)), `"` + strings.Repeat("x", maxText-1) + "..."},
 		"many":               {append([]byte{0xdc, 0x01, 0x00}, make([]byte, 256)...), "[0" + strings.Repeat(", 0", 66)[:maxText-2] + "..."},
-		"nested without end": {deep, "[" + strings.TrimSpace(strings.Repeat("91 ", maxText/4)) + " ...]"},
+		"nested without end": {deep, ("[" + strings.Repeat("91 ", maxText))[:maxText] + "..."},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, text(test.in)) })
 	}
+}
+
+func TestTexts(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	a, b := texts(pack.AppendString(nil, long+"a"+long), pack.AppendString(nil, long+"b"))
+	require.Equal(t, "..."+long[:50]+"a"+long[:149]+"...", a)
+	require.Equal(t, "..."+long[:50]+`b"`, b)
 }
