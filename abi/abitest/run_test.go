@@ -71,7 +71,7 @@ func TestRun_learnsForms(t *testing.T) {
 		`(i64.const 0x7962)`, `(i64.const 0x6469)`, // "id" for "by"
 		`(local.set $default (call $int))`,
 		`(local.set $default (if (result i64) (i32.eq (local.get $size) (i32.const 2)) (then (call $string)) (else (call $int))))`,
-		addition, addition+` (if (i64.eq (local.get $by) (i64.const 8)) (then unreachable))`,
+		addition, addition+` (if (i64.eq (local.get $by) (i64.const 9)) (then unreachable))`,
 	).Replace(counter)
 	report, err := abitest.Run(context.Background(), open(t, src), abitest.Config{Rounds: 1000})
 	require.NoError(t, err)

@@ -97,6 +97,11 @@
     (if (i32.or (i32.gt_u (local.get $mode) (i32.const 2))
                 (i32.or (i32.load8_u offset=5 (local.get $in)) (i32.load offset=8 (local.get $in))))
       (then unreachable))
+    (if (i64.gt_u ;; the header and its sections reach beyond the frame
+          (i64.add (i64.add (i64.load16_u offset=2 (local.get $in)) (i64.load32_u offset=56 (local.get $in)))
+                   (i64.add (i64.load32_u offset=60 (local.get $in)) (i64.load32_u offset=64 (local.get $in))))
+          (i64.extend_i32_u (local.get $len)))
+      (then unreachable))
     (local.set $slot (call $slot (i32.load offset=12 (local.get $in))))
     (local.set $ticket (i64.load offset=16 (local.get $in)))
     (global.set $bad (i32.const 0))
