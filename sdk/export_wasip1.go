@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"unsafe"
 
 	"github.com/crhost/crhost/abi"
@@ -37,10 +38,28 @@ func exportState(slot int32, ticket int64) int64 {
 func exportEvict(slot int32, ticket int64) { module().Evict(uint32(slot), uint64(ticket)) }
 
 //go:wasmexport cr1_idle
-func exportIdle(int64) {
+func exportIdle(budget int64) {
 	module().Idle()
-	runtime.GC()
+	metrics.Read(heap[:])
+	allocated, live := heap[0].Value.Uint64(), heap[1].Value.Uint64()
+	if garbage := allocated - collected; garbage >= collectBytes && budget/collectFuel >= int64(live+garbage) {
+		runtime.GC()
+		collected = allocated
+	}
 }
+
+// The collector never gets to run during a call, so that it has to be called here; but it costs a call some 150 us, which is wasted when
+// there is hardly any garbage.
+const (
+	collectBytes = 512 << 10 // of garbage, from which on it is worth it
+	collectFuel  = 16        // for each byte of heap: what it may cost
+)
+
+// heap is what is read of the runtime's figures; collected is the first of them at the last collection.
+var (
+	heap      = [...]metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	collected uint64
+)
 
 // module is the registered module. The calls that a host makes before any other go through it.
 func module() *Guest {
