@@ -25,7 +25,7 @@ const (
 	resetting  = "(call $skip)\n        (br $done))"
 	zeroing    = `(i64.store offset=8 (local.get $slot) (i64.const 0))`
 	accepting  = `(i64.store offset=8 (local.get $slot) (local.get $sum))`
-	rejecting  = `(then (return (call $answer (i32.const 1) (i32.const 2)`
+	rejecting  = `(then (return (call $answer (global.get $REJECTED) (global.get $CLEAN)`
 	evicting   = `(if (call $holds (local.get $slot) (local.get $ticket))`
 )
 
@@ -36,7 +36,7 @@ var mutants = []mutant{
 		`(func (export "cr1_describe") (result i64)
 		   (i32.store8 (i32.const 0x0118) (i32.or (i32.const 0x60) (i32.and (i32.const 15) (i32.add (i32.const 1) (i32.load8_u (i32.const 0x0118))))))`,
 	}},
-	{"cr1_describe is rejected", "status", []string{`(call $answer (i32.const 0) (i32.const 0) (i32.const 217) (i32.const 0)`, `(call $answer (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 7)`}},
+	{"cr1_describe is rejected", "status", []string{`(call $answer (global.get $OK) (i32.const 0) (i32.const 217) (i32.const 0)`, `(call $answer (global.get $REJECTED) (i32.const 0) (i32.const 0) (i32.const 7)`}},
 	{"reset traps", "answers", []string{resetting, `unreachable)`}},
 	{"reserved header bytes", "output", []string{`(i32.store   offset=28 (i32.const 0x0400) (i32.const 0))`, `(i32.store   offset=28 (i32.const 0x0400) (i32.const 7))`}},
 	{"a frame longer than its sections", "output", []string{`(i64.const 0x0000_0400_0000_0020)`, `(i64.const 0x0000_0400_0000_0028)`}},
@@ -45,14 +45,14 @@ var mutants = []mutant{
 		`(i64.add (i64.const 0x0000_0400_0000_0020)`,
 		`(memory.copy (i32.const 0x0604) (i32.const 0x0400) (i32.const 300)) (i64.add (i64.const 0x0000_0604_0000_0020)`,
 	}},
-	{"an unknown status", "output", []string{`(call $answer (i32.const 4)`, `(call $answer (i32.const 5)`}},
+	{"an unknown status", "output", []string{`(call $answer (global.get $NO_SUCH_SLOT)`, `(call $answer (i32.const 5)`}},
 	{"a code in upper case", "status", []string{`"overflow" "the`, `"OVERFLOW" "the`}},
 	{"a rejection without code", "status", []string{`(i32.const 0) (i32.const 8) (i32.const 42)`, `(i32.const 0) (i32.const 0) (i32.const 42)`}},
 	{"NO_SUCH_SLOT for a state that was brought", "status", []string{rejecting,
-		`(then (if (i32.ne (local.get $mode) (i32.const 2)) (then (return (call $no_such_slot)))) (return (call $answer (i32.const 1) (i32.const 2)`}},
-	{"NO_SUCH_SLOT with a body", "status", []string{`(call $answer (i32.const 4) (i32.const 0) (i32.const 0)`, `(call $answer (i32.const 4) (i32.const 0) (i32.const 1)`}},
+		`(then (if (i32.ne (local.get $mode) (i32.const 2)) (then (return (call $no_such_slot)))) (return (call $answer (global.get $REJECTED) (global.get $CLEAN)`}},
+	{"NO_SUCH_SLOT with a body", "status", []string{`(call $answer (global.get $NO_SUCH_SLOT) (i32.const 0) (i32.const 0)`, `(call $answer (global.get $NO_SUCH_SLOT) (i32.const 0) (i32.const 1)`}},
 	{"a text without end", "status", []string{`(i32.const 8) (i32.const 42)`, `(i32.const 8) (i32.const 1025)`}},
-	{"a code without rejection", "status", []string{`(i32.const 2) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 20)`, `(i32.const 2) (i32.const 2) (i32.const 0) (i32.const 2) (i32.const 18)`}},
+	{"a code without rejection", "status", []string{`(global.get $CLEAN) (i32.const 0) (i32.const 0) (i32.const 20)`, `(global.get $CLEAN) (i32.const 0) (i32.const 2) (i32.const 18)`}},
 	{"reset is never accepted", "coverage", []string{resetting, "(global.set $bad (i32.const 1))\n        (br $done))"}},
 	{"an undeclared effect", "effects", []string{
 		`(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
@@ -69,7 +69,7 @@ var mutants = []mutant{
   ;; Traps`,
 	}},
 	{"a rejection empties the slot", "held", []string{rejecting,
-		`(then (i32.store offset=16 (local.get $slot) (i32.const 0)) (return (call $answer (i32.const 1) (i32.const 0)`}},
+		`(then (i32.store offset=16 (local.get $slot) (i32.const 0)) (return (call $answer (global.get $REJECTED) (i32.const 0)`}},
 	{"an accepted action empties the slot", "held", []string{accepting, accepting + ` (i32.store offset=16 (local.get $slot) (i32.const 0))`}},
 	{"reading the state empties the slot", "held", []string{`(local.set $at (i32.const 0x0430))`,
 		`(local.set $at (i32.const 0x0430)) (i32.store offset=16 (call $slot (local.get $slot)) (i32.const 0))`}},
@@ -95,10 +95,10 @@ var mutants = []mutant{
 	}},
 	{"the buffer does not grow", "buffer", []string{`(if (i32.gt_u (local.get $pages) (memory.size))`, `(if (i32.const 0)`}},
 	{"the buffer is not aligned", "buffer", []string{`0x2000`, `0x2004`}},
-	{"the header has a fixed length", "header", []string{`(i32.add (i32.const 0x2000) (i32.load16_u offset=2 (i32.const 0x2000)))`, `(i32.const 0x2048)`}},
-	{"flags are ignored", "unknown", []string{`(if (i32.load offset=8 (i32.const 0x2000)) (then unreachable))`, ``}},
-	{"any version will do", "unknown", []string{`(if (i32.ne (i32.load16_u offset=0 (i32.const 0x2000)) (i32.const 1)) (then unreachable))`, ``}},
-	{"modes are ignored", "unknown", []string{`(if (i32.gt_u (i32.load8_u offset=4 (i32.const 0x2000)) (i32.const 2)) (then unreachable))`, ``}},
+	{"the header has a fixed length", "header", []string{`(i32.add (global.get $input) (i32.load16_u offset=2 (global.get $input)))`, `(i32.const 0x2048)`}},
+	{"flags are ignored", "unknown", []string{`(if (i32.load offset=8 (global.get $input)) (then unreachable))`, ``}},
+	{"any version will do", "unknown", []string{`(if (i32.ne (i32.load16_u offset=0 (global.get $input)) (i32.const 1)) (then unreachable))`, ``}},
+	{"modes are ignored", "unknown", []string{`(if (i32.gt_u (i32.load8_u offset=4 (global.get $input)) (i32.const 2)) (then unreachable))`, ``}},
 	{"lengths are ignored", "lengths", []string{"(i64.extend_i32_u (local.get $len)))\n      (then unreachable))", "(i64.extend_i32_u (local.get $len)))\n      (then))"}},
 	{"reset takes any bytes", "lengths", []string{resetting, "(global.set $at (global.get $end))\n        (br $done))"}},
 	{"FRESH keeps the count", "fresh", []string{zeroing, ``}},
@@ -115,14 +115,14 @@ var mutants = []mutant{
 		`(local.set $sum (i64.add (i64.extend_i32_u (i32.eq (local.get $mode) (i32.const 2))) (i64.add (local.get $count) (local.get $by))))`}},
 	{"residents are rejected with another code", "residency", []string{`(i32.const 8) (i32.const 42)`,
 		`(i32.sub (i32.const 8) (i32.eq (local.get $mode) (i32.const 2))) (i32.const 42)`}},
-	{"a lying CLEAN", "clean", []string{rejecting, `(then (if (local.get $mode) (then ` + accepting + `)) (return (call $answer (i32.const 1) (i32.const 2)`}},
+	{"a lying CLEAN", "clean", []string{rejecting, `(then (if (local.get $mode) (then ` + accepting + `)) (return (call $answer (global.get $REJECTED) (global.get $CLEAN)`}},
 	{"a lying CLEAN of a first action", "clean", []string{rejecting,
-		`(then (if (i32.eqz (local.get $mode)) (then ` + accepting + `)) (return (call $answer (i32.const 1) (i32.const 2)`}},
+		`(then (if (i32.eqz (local.get $mode)) (then ` + accepting + `)) (return (call $answer (global.get $REJECTED) (global.get $CLEAN)`}},
 	{"half of the ticket", "tickets", []string{`(i64.eq (i64.load (local.get $slot)) (local.get $ticket))`, `(i32.eq (i32.load (local.get $slot)) (i32.wrap_i64 (local.get $ticket)))`}},
-	{"RESIDENT takes any ticket", "tickets", []string{`(i32.eqz (call $holds (local.get $slot) (i64.load offset=16 (i32.const 0x2000))))`,
+	{"RESIDENT takes any ticket", "tickets", []string{`(i32.eqz (call $holds (local.get $slot) (i64.load offset=16 (global.get $input))))`,
 		`(i32.eqz (i32.load offset=16 (call $slot (local.get $slot))))`}},
-	{"NO_SUCH_SLOT changes the count", "tickets", []string{"(i64.load offset=16 (i32.const 0x2000))))\n          (then",
-		"(i64.load offset=16 (i32.const 0x2000))))\n          (then (i64.store offset=8 (call $slot (local.get $slot)) (i64.const 77))"}},
+	{"NO_SUCH_SLOT changes the count", "tickets", []string{"(i64.load offset=16 (global.get $input))))\n          (then",
+		"(i64.load offset=16 (global.get $input))))\n          (then (i64.store offset=8 (call $slot (local.get $slot)) (i64.const 77))"}},
 	{"evicting does nothing", "evict", []string{evicting, `(if (i32.const 0)`}},
 	{"any ticket evicts", "evict", []string{evicting, `(if (i32.const 1)`}},
 	{"evicting empties the next slot", "evict", []string{
@@ -149,7 +149,7 @@ var mutants = []mutant{
 func (m mutant) source(t *testing.T) string {
 	src := counter
 	for n := 0; n < len(m.replace); n += 2 {
-		require.Contains(t, src, m.replace[n])
+		require.True(t, strings.Contains(src, m.replace[n]), "%s: the counter has no %s", m.name, m.replace[n])
 		src = strings.ReplaceAll(src, m.replace[n], m.replace[n+1])
 	}
 	return src

@@ -17,6 +17,16 @@
 (module $counter
   (memory (export "memory") 1)
 
+  (global $input i32 (i32.const 0x2000))
+
+  (global $OK i32 (i32.const 0))            ;; statuses
+  (global $REJECTED i32 (i32.const 1))
+  (global $BAD_ACTION i32 (i32.const 2))
+  (global $BAD_STATE i32 (i32.const 3))
+  (global $NO_SUCH_SLOT i32 (i32.const 4))
+  (global $STATE_CHANGED i32 (i32.const 1)) ;; flags
+  (global $CLEAN i32 (i32.const 2))
+
   (data (i32.const 0x0100)
     "\87"
     "\a3abi"       "\00"
@@ -35,7 +45,7 @@
   (data (i32.const 0x0358) "count is not an integer")
 
   (func (export "cr1_describe") (result i64)
-    (call $answer (i32.const 0) (i32.const 0) (i32.const 217) (i32.const 0) (i32.const 0) (i32.const 0x0100)))
+    (call $answer (global.get $OK) (i32.const 0) (i32.const 217) (i32.const 0) (i32.const 0) (i32.const 0x0100)))
 
   ;; The output frame that every call answers with: body, or code and text, are taken from $from.
   (func $answer (param $status i32) (param $flags i32) (param $body i32) (param $code i32) (param $text i32) (param $from i32) (result i64)
@@ -62,7 +72,7 @@
       (then
         (if (i32.eq (memory.grow (i32.sub (local.get $pages) (memory.size))) (i32.const -1))
           (then unreachable))))
-    (i32.const 0x2000))
+    (global.get $input))
 
   ;; ---- Slots
 
@@ -92,10 +102,10 @@
       (i64.store8 (local.get $at) (local.get $count))
       (local.set $count (i64.shr_u (local.get $count) (i64.const 8)))
       (br_if $byte (i32.gt_u (local.get $at) (i32.const 0x0428))))
-    (call $answer (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 0) (i32.const 0) (i32.const 0x0420)))
+    (call $answer (global.get $OK) (i32.const 0) (i32.const 16) (i32.const 0) (i32.const 0) (i32.const 0x0420)))
 
   (func $no_such_slot (result i64)
-    (call $answer (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (call $answer (global.get $NO_SUCH_SLOT) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
 
   ;; ---- The reducer
 
@@ -103,21 +113,21 @@
     (local $mode i32) (local $action i32) (local $slot i32) (local $state i32) (local $body i32)
     (local $count i64) (local $by i64) (local $sum i64) (local $over i64)
     (call $check_frame (local.get $len))
-    (local.set $mode (i32.load8_u offset=4 (i32.const 0x2000)))
-    (local.set $action (i32.load16_u offset=6 (i32.const 0x2000)))
-    (local.set $slot (i32.load offset=12 (i32.const 0x2000)))
-    (local.set $state (i32.add (i32.const 0x2000) (i32.load16_u offset=2 (i32.const 0x2000))))
-    (local.set $body (i32.add (local.get $state) (i32.load offset=56 (i32.const 0x2000))))
+    (local.set $mode (i32.load8_u offset=4 (global.get $input)))
+    (local.set $action (i32.load16_u offset=6 (global.get $input)))
+    (local.set $slot (i32.load offset=12 (global.get $input)))
+    (local.set $state (i32.add (global.get $input) (i32.load16_u offset=2 (global.get $input))))
+    (local.set $body (i32.add (local.get $state) (i32.load offset=56 (global.get $input))))
 
     ;; Where the state comes from.
     (if (i32.eq (local.get $mode) (i32.const 2))
       (then  ;; RESIDENT
-        (if (i32.eqz (call $holds (local.get $slot) (i64.load offset=16 (i32.const 0x2000))))
+        (if (i32.eqz (call $holds (local.get $slot) (i64.load offset=16 (global.get $input))))
           (then (return (call $no_such_slot))))
         (local.set $slot (call $slot (local.get $slot))))
       (else
         (local.set $slot (call $slot (local.get $slot)))
-        (i64.store offset=0 (local.get $slot) (i64.load offset=16 (i32.const 0x2000)))
+        (i64.store offset=0 (local.get $slot) (i64.load offset=16 (global.get $input)))
         (i64.store offset=8 (local.get $slot) (i64.const 0))
         (i32.store offset=16 (local.get $slot) (i32.const 1))
         (if (local.get $mode)
@@ -128,11 +138,11 @@
             (if (call $failed)
               (then
                 (i32.store offset=16 (local.get $slot) (i32.const 0))
-                (return (call $answer (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 23) (i32.const 0x0358)))))))))
+                (return (call $answer (global.get $BAD_STATE) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 23) (i32.const 0x0358)))))))))
     (local.set $count (i64.load offset=8 (local.get $slot)))
 
     ;; What the action asks for. Until the sum is stored the slot is as it was: every refusal is CLEAN.
-    (call $read (local.get $body) (i32.add (local.get $body) (i32.load offset=60 (i32.const 0x2000))))
+    (call $read (local.get $body) (i32.add (local.get $body) (i32.load offset=60 (global.get $input))))
     (block $done
       (block $unknown
         (block $reset
@@ -151,29 +161,29 @@
         (br $done))
       unreachable)
     (if (call $failed)
-      (then (return (call $answer (i32.const 2) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 20) (i32.const 0x0340)))))
+      (then (return (call $answer (global.get $BAD_ACTION) (global.get $CLEAN) (i32.const 0) (i32.const 0) (i32.const 20) (i32.const 0x0340)))))
     (if (i64.lt_s (local.get $over) (i64.const 0))
-      (then (return (call $answer (i32.const 1) (i32.const 2) (i32.const 0) (i32.const 8) (i32.const 42) (i32.const 0x0300)))))
+      (then (return (call $answer (global.get $REJECTED) (global.get $CLEAN) (i32.const 0) (i32.const 8) (i32.const 42) (i32.const 0x0300)))))
     (i64.store offset=8 (local.get $slot) (local.get $sum))
-    (call $answer (i32.const 0)
-      (i64.ne (local.get $sum) (local.get $count))  ;; STATE_CHANGED
+    (call $answer (global.get $OK)
+      (select (global.get $STATE_CHANGED) (i32.const 0) (i64.ne (local.get $sum) (local.get $count)))
       (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
 
   ;; Traps on a frame that no host of this version sends.
   (func $check_frame (param $len i32)
     (local $header i32)
     (if (i32.lt_u (local.get $len) (i32.const 72)) (then unreachable))
-    (if (i32.ne (i32.load16_u offset=0 (i32.const 0x2000)) (i32.const 1)) (then unreachable))    ;; version
-    (local.set $header (i32.load16_u offset=2 (i32.const 0x2000)))
+    (if (i32.ne (i32.load16_u offset=0 (global.get $input)) (i32.const 1)) (then unreachable))  ;; version
+    (local.set $header (i32.load16_u offset=2 (global.get $input)))
     (if (i32.lt_u (local.get $header) (i32.const 72)) (then unreachable))
-    (if (i32.gt_u (i32.load8_u offset=4 (i32.const 0x2000)) (i32.const 2)) (then unreachable))   ;; mode
-    (if (i32.load8_u offset=5 (i32.const 0x2000)) (then unreachable))
-    (if (i32.load offset=8 (i32.const 0x2000)) (then unreachable))                               ;; flags
-    (if (i32.ge_u (i32.load offset=12 (i32.const 0x2000)) (i32.const 256)) (then unreachable))   ;; slot
+    (if (i32.gt_u (i32.load8_u offset=4 (global.get $input)) (i32.const 2)) (then unreachable))  ;; mode
+    (if (i32.load8_u offset=5 (global.get $input)) (then unreachable))
+    (if (i32.load offset=8 (global.get $input)) (then unreachable))  ;; flags
+    (if (i32.ge_u (i32.load offset=12 (global.get $input)) (i32.const 256)) (then unreachable))  ;; slot
     (if (i64.gt_u
           (i64.add
-            (i64.add (i64.extend_i32_u (local.get $header)) (i64.load32_u offset=56 (i32.const 0x2000)))
-            (i64.add (i64.load32_u offset=60 (i32.const 0x2000)) (i64.load32_u offset=64 (i32.const 0x2000))))
+            (i64.add (i64.extend_i32_u (local.get $header)) (i64.load32_u offset=56 (global.get $input)))
+            (i64.add (i64.load32_u offset=60 (global.get $input)) (i64.load32_u offset=64 (global.get $input))))
           (i64.extend_i32_u (local.get $len)))
       (then unreachable)))
 
