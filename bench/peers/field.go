@@ -33,7 +33,7 @@ const (
 // runner is a side in a field.
 type runner struct {
 	name  string
-	batch int // actions per round: enough that a round takes some 50 ms
+	batch int // actions in a turn: enough that a turn takes some 50 ms, and that garbage is collected in it
 	side
 	total int64 // actions it was sent
 }
@@ -98,8 +98,8 @@ func (f *Field) Close() error {
 	return errors.Join(append(errs, os.RemoveAll(f.dir))...)
 }
 
-// Check compares each side's count with what it was sent. Errors are *CountError and those of reading.
-func (f *Field) Check(ctx context.Context) error {
+// check compares each side's count with what it was sent.
+func (f *Field) check(ctx context.Context) error {
 	var errs []error
 	for _, r := range f.runners {
 		have, err := r.count(ctx)

@@ -17,8 +17,8 @@ type comparison struct {
 func comparisons() []comparison {
 	return []comparison{
 		{"reduce", Ours, Extism, 50},
-		{"reduce", Ours, ExtismTimeout, 50},
-		{"reduce", Ours, ExtismLean, 50},
+		{"reduce", Ours, ExtismTimeout, 0},
+		{"reduce", Ours, ExtismLean, 0},
 		{"reduce", Ours, GoPlugin, 100},
 		{"send", OursSend, Extism, 0},
 		{"send", OursSend, GoPlugin, 0},

@@ -16,33 +16,33 @@ import (
 )
 
 func main() {
-	quick := flag.Bool("quick", false, "measure for about a second, to see that it works")
-	rounds := flag.Int("rounds", 0, "how many rounds (default 15, or 3 with -quick)")
-	benchfmt := flag.Bool("benchfmt", false, "print every round as benchstat reads it, instead of the comparisons")
+	quick := flag.Bool("quick", false, "measure for a second, to see that it works: the same as -rounds 2")
+	rounds := flag.Int("rounds", 15, "how many `turns` each side has; the figures are the medians over them")
+	benchfmt := flag.Bool("benchfmt", false, "print every turn as benchstat reads it, instead of the comparisons")
 	flag.Parse()
-	plan := peers.Plan{Rounds: 15}
 	if *quick {
-		plan = peers.Plan{Rounds: 3, Divide: 10}
+		*rounds = 2
 	}
-	if *rounds > 0 {
-		plan.Rounds = *rounds
+	if flag.NArg() > 0 || *rounds < 1 {
+		flag.Usage()
+		os.Exit(2)
 	}
 	// An interrupt ends the run between two turns, so that the plug-in process is ended too.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, plan, *benchfmt); err != nil {
+	if err := run(ctx, *rounds, *benchfmt); err != nil {
 		fmt.Fprintf(os.Stderr, "peers: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, plan peers.Plan, benchfmt bool) (err error) {
+func run(ctx context.Context, rounds int, benchfmt bool) (err error) {
 	field, err := peers.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, field.Close()) }()
-	results, err := field.Measure(ctx, plan)
+	results, err := field.Measure(ctx, rounds)
 	if err != nil {
 		return err
 	}
