@@ -183,7 +183,11 @@ func (m *Module) keep(row journal.RevisionRow, code *engine.Module) *revision {
 func (m *Module) revision(row journal.RevisionRow, code *engine.Module) *revision {
 	r := &revision{RevisionRow: row, code: code}
 	r.Revision = shard.NewRevision(row.Number, revisionID(row.Number, row.Digest), code.Manifest(), m.hooks(code.Manifest()), func() (shard.Guest, error) {
-		i, err := code.Instantiate(context.Background(), row.Config)
+		config := row.Config
+		if len(config) == 0 { // a row that was read back: a value has at least a byte
+			config = nil
+		}
+		i, err := code.Instantiate(context.Background(), config)
 		if err != nil {
 			return nil, err
 		}
