@@ -117,14 +117,14 @@ func (c *cli) inProcess(ctx context.Context, file string, a abi.Address, action 
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the host: %w", err)
 	}
-	end = func() {
+	shutdown := func() {
 		if fault := h.Shutdown(context.WithoutCancel(ctx)); fault != nil {
 			fmt.Fprintf(c.stderr, "crhost: shut down: %s\n", fault)
 		}
 	}
 	defer func() {
 		if err != nil {
-			end()
+			shutdown()
 		}
 	}()
 	d, err := h.Deploy(ctx, host.DeployRequest{Tenant: a.Tenant, Module: a.Module, Wasm: wasm})
@@ -145,7 +145,7 @@ func (c *cli) inProcess(ctx context.Context, file string, a abi.Address, action 
 		to.Key = key
 		_, err := h.Store(to).Send(ctx, packed)
 		return err
-	}, end, nil
+	}, shutdown, nil
 }
 
 // firstCommand is an action of the first command of a module.

@@ -89,7 +89,8 @@ func (c *cli) form(file, config string, grants []string) (body []byte, content s
 	for _, g := range grants {
 		part("grants", "text/plain", []byte(g))
 	}
-	return buf.Bytes(), w.FormDataContentType(), errors.Join(err, w.Close())
+	err = errors.Join(err, w.Close())
+	return buf.Bytes(), w.FormDataContentType(), err
 }
 
 // wasm reads a module's file.

@@ -82,7 +82,7 @@ type shown struct {
 	Exit   int    `json:"exit"`
 	Code   string `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	Detail string `json:"detail"`
+	Detail string `json:"detail,omitempty"`
 	Hint   string `json:"hint,omitempty"`
 	Seq    uint64 `json:"seq,omitempty"`
 }
@@ -98,11 +98,11 @@ func show(err error) shown {
 		if !known { // of a newer host
 			exit = exitFailed
 		}
-		return shown{Exit: exit, Code: problem.Code, Reason: problem.Reason, Detail: problem.Error(), Hint: problem.Hint, Seq: problem.Seq}
+		return shown{Exit: exit, Code: problem.Code, Reason: problem.Reason, Detail: problem.Detail, Hint: problem.Hint, Seq: problem.Seq}
 	case errors.As(err, &local):
 		return shown{Exit: local.exit, Detail: err.Error(), Hint: local.hint}
 	case errors.As(err, &code):
-		return shown{Exit: exits()[code.Code], Code: string(code.Code), Reason: code.Reason, Detail: err.Error()}
+		return shown{Exit: exits()[code.Code], Code: string(code.Code), Reason: code.Reason, Detail: code.Text}
 	case errors.Is(err, context.Canceled):
 		return shown{Exit: exitFailed, Detail: "interrupted"}
 	}
@@ -120,14 +120,13 @@ func (c *cli) fail(err error) int {
 		fmt.Fprintf(c.stderr, "%s\n", b)
 		return s.Exit
 	}
-	words := s.Detail
-	if s.Reason != "" {
-		words = s.Reason + ": " + words
+	var words []string
+	for _, w := range []string{s.Code, s.Reason, s.Detail} {
+		if w != "" {
+			words = append(words, w)
+		}
 	}
-	if s.Code != "" && !strings.HasPrefix(words, s.Code) {
-		words = s.Code + ": " + words
-	}
-	fmt.Fprintf(c.stderr, "crhost: %s\n", words)
+	fmt.Fprintf(c.stderr, "crhost: %s\n", strings.Join(words, ": "))
 	if s.Seq != 0 {
 		fmt.Fprintf(c.stderr, "  the action was accepted all the same, as %d\n", s.Seq)
 	}

@@ -61,7 +61,7 @@ func (c *cli) modules() *cobra.Command {
 // module prints one module.
 func (c *cli) module(m httpapi.Module) {
 	c.printf("%s/%s  %s  schema %d  %s\n", m.Tenant, m.Module, m.Revision, m.Schema, m.Digest)
-	c.printf("%d stores, %d resident\n\n", m.Stores, m.Residents)
+	c.printf("stores: %d, resident: %d\n\n", m.Stores, m.Residents)
 	c.actions(m.Actions)
 	if len(m.Effects) == 0 {
 		return

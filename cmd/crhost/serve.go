@@ -94,6 +94,9 @@ func (s *server) check() error {
 			hint:   "listen on " + defaultListen + ", or accept that anybody can do anything: --insecure --host NAME",
 		}
 	}
+	if !f.memory {
+		return usage("leave --memory away", "--memory=false: there is no other journal")
+	}
 	if err := f.host.Validate(); err != nil {
 		return usage("see the flags: crhost serve --help", "%s", err)
 	}
@@ -137,7 +140,9 @@ func (s *server) start(ctx context.Context) error {
 			Tenant: abi.DefaultTenant, Module: p.name, Wasm: p.wasm, Config: p.config, Grants: p.grants, Plugin: true,
 		})
 		if err != nil {
-			return fmt.Errorf("deploy %s from %s: %w", p.name, p.file, err)
+			return &failure{
+				exit: show(err).Exit, detail: fmt.Sprintf("--plugin %s=%s: %s", p.name, p.file, err), hint: "look into it: crhost inspect " + p.file,
+			}
 		}
 		s.say(event{Event: "deployed", Module: d.Module, Revision: d.Revision, Outcome: d.Outcome},
 			"%s  %s  %s in %.1f s", d.Module, d.Revision, d.Outcome, time.Since(start).Seconds())

@@ -55,7 +55,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.writeTimeout, "write-timeout", httpapi.DefaultWriteTimeout, "how long a stream's client may take nothing")
 	flags.DurationVar(&f.waitTimeout, "wait-timeout", httpapi.DefaultWaitTimeout, "how long to wait for what a caller waits for without a timeout")
 	flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", host.DefaultShutdownTimeout, "how long what runs may go on after an interrupt")
-	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn, error or off; to standard error")
+	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn, error or off; to standard error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.metricsPrefix, "metrics-prefix", prometheus.DefaultPrefix, "begins the name of each metric")
 }

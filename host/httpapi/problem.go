@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/crhost/crhost/abi"
 )
@@ -50,11 +51,7 @@ func classify(err error) (code abi.Code, reason, text string) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &known):
-		text = known.Text
-		if text == "" && known.Err != nil {
-			text = known.Err.Error()
-		}
-		return known.Code, known.Reason, text
+		return known.Code, known.Reason, withCause(known)
 	case errors.As(err, &tooLarge):
 		return abi.CodeTooLarge, "", "the body has more than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes"
 	case errors.Is(err, abi.ErrBadAddress):
@@ -65,6 +62,21 @@ func classify(err error) (code abi.Code, reason, text string) {
 		return abi.CodeCanceled, "", "the caller went away"
 	}
 	return abi.CodeInternal, "", err.Error()
+}
+
+// withCause is the text of an error, and what caused it when the text does not say.
+func withCause(e *abi.Error) string {
+	var cause error = e
+	for next := e.Err; next != nil; next = errors.Unwrap(next) {
+		cause = next
+	}
+	switch {
+	case cause == e || strings.Contains(e.Text, cause.Error()):
+		return e.Text
+	case e.Text == "":
+		return cause.Error()
+	}
+	return e.Text + ": " + cause.Error()
 }
 
 // problem is how an error shows.
