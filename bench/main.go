@@ -1,4 +1,4 @@
-// Command peers runs the counter on crhost, on Extism and through hashicorp/go-plugin, and prints a line per comparison. Run it from within the
+// Command bench runs the counter on crhost, on Extism and through hashicorp/go-plugin, and prints a line per comparison. Run it from within the
 // bench module: it builds what it runs.
 //
 // It exits with 1 when a side counted wrongly or a ratio is below what crhost promises.
@@ -31,7 +31,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *rounds, *benchfmt); err != nil {
-		fmt.Fprintf(os.Stderr, "peers: %v\n", err)
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
