@@ -27,9 +27,20 @@ type msgpCodec interface {
 // Raw is one msgpack value, kept as it is: for parts that a reducer passes on without looking into them. Empty is nil.
 type Raw []byte
 
-// Pack encodes v the way states, actions and events are encoded. It panics when the type of v has no codec, see the package doc.
+// Pack encodes v the way states, actions and events are encoded. Of an interface, the value in it is encoded.
+// It panics when the type of v has no codec, see the package doc.
 func Pack[T any](v T) Raw {
-	return planOf(reflect.TypeFor[T]()).append(nil, unsafe.Pointer(&v), 0)
+	t := reflect.TypeFor[T]()
+	if t.Kind() != reflect.Interface {
+		return planOf(t).append(nil, unsafe.Pointer(&v), 0)
+	}
+	value := reflect.ValueOf(v)
+	if !value.IsValid() {
+		return pack.AppendNil(nil)
+	}
+	held := reflect.New(value.Type())
+	held.Elem().Set(value)
+	return planOf(value.Type()).append(nil, held.UnsafePointer(), 0)
 }
 
 // Unpack reads what Pack wrote. It copies what it keeps; unknown map keys are skipped. v is left half written after an error.
@@ -47,7 +58,7 @@ func PackAction[A any](typ string, v A) Raw {
 	packed := Pack(v)
 	fields := pack.NewReader(packed)
 	if fields.Peek() != pack.Map {
-		panic("sdk: the action " + typ + " is a " + reflect.TypeFor[A]().String() + ", want a struct or map")
+		panic("sdk: the action " + typ + " is a " + fields.Peek().String() + ", want a struct or map")
 	}
 	n := fields.MapLen()
 	b := pack.AppendMapLen(make([]byte, 0, len(packed)+len(typ)+16), n+1)

@@ -106,7 +106,8 @@ func nodes(effects []Effect) []abi.Effect {
 	return list
 }
 
-func (effects Effects) append(b []byte) []byte {
+// Append appends the encoding of effects.
+func (effects Effects) Append(b []byte) []byte {
 	b = pack.AppendArrayLen(b, len(effects))
 	for i := range effects {
 		node := effects[i].Describe()

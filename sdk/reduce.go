@@ -56,7 +56,7 @@ func (g *Guest) answer(i uint32, effects Effects, err error) []byte {
 	}
 	b := g.begin()
 	if len(effects) > 0 {
-		b = effects.append(b)
+		b = effects.Append(b)
 	}
 	return g.finish(b, flags, g.slots[i].size)
 }
