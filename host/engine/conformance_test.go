@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 		"go":  enginetest.BuildGo(t, "./plugins/counter"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			report := conform(t, wasm, abitest.Config{Actions: samples})
+			report := conform(t, wasm, abitest.Config{Actions: samples, Rounds: 200_000})
 			for _, f := range report.Findings {
 				require.NotEqual(t, abitest.Error, f.Severity, "%s: %s\n%s", f.Rule, f.Message, f.Detail)
 			}

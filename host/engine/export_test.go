@@ -17,3 +17,6 @@ func DomainsOf(e *Engine) int {
 	defer e.mu.Unlock()
 	return len(e.domains)
 }
+
+// DepthLeft is what i's next call may nest.
+func DepthLeft(i *Instance) int64 { return int64(i.depth.Get()) }

@@ -23,11 +23,10 @@ const (
 	goSleep
 )
 
-var goLimits = meter.Limits{ControlDepth: 1000}
 
 // TestGo runs a guest in Go, compiled once.
 func TestGo(t *testing.T) {
-	m := load(t, open(t, engine.Config{Meter: goLimits}), "t", enginetest.BuildGo(t, "./host/engine/testdata/goguest"))
+	m := load(t, open(t, engine.Config{}), "t", enginetest.BuildGo(t, "./host/engine/testdata/goguest"))
 	for name, test := range map[string]func(*testing.T, *engine.Module){
 		"imports": testGoImports, "traps": testGoTraps, "time and seed": testGoSeesTheFrame, "memory": testGoMemoryStaysFlat, "log": testGoLogs,
 	} {
@@ -50,7 +49,7 @@ func goSay(tb testing.TB, i *engine.Instance, in abi.ReduceInput) string {
 
 // A Go guest with fmt, errors, sort, strconv and time imports nothing that the ABI does not list: else it could not be loaded.
 func testGoImports(t *testing.T, m *engine.Module) {
-	metered, err := meter.Rewrite(enginetest.BuildGo(t, "./host/engine/testdata/goguest"), goLimits)
+	metered, err := meter.Rewrite(enginetest.BuildGo(t, "./host/engine/testdata/goguest"), meter.Limits{})
 	require.NoError(t, err)
 	var names []string
 	for _, im := range metered.Imports {

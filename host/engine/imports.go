@@ -157,9 +157,11 @@ func clockResGet(i *Instance, stack []uint64) {
 	stack[0] = faultUnless(i.memory.WriteUint64Le(uint32(stack[1]), 1))
 }
 
-// randomGet charges a unit of fuel for each byte, as making them takes longer than copying them.
+// randomFuelPerByte keeps randomness as dear as instructions that take as long: it comes at one or two bytes a nanosecond.
+const randomFuelPerByte = 2
+
 func randomGet(i *Instance, stack []uint64) {
-	i.charge(uint64(uint32(stack[1])))
+	i.charge(uint64(uint32(stack[1])) * randomFuelPerByte)
 	b, ok := i.memory.Read(uint32(stack[0]), uint32(stack[1]))
 	if ok {
 		i.env.random(b)

@@ -44,7 +44,7 @@ var (
 //
 //	I1  once poisoned, the guest is not called again
 //	I2  input is written only between calls, and output read only after them: views of memory are taken anew each time, since it may move
-//	I3  every call runs with fuel and depth of its own
+//	I3  every call runs with fuel of its own, and with all of the depth: a call that returns has given back what it took
 type Instance struct {
 	code   *code
 	module api.Module
@@ -85,6 +85,7 @@ func newInstance(c *code) (*Instance, error) {
 		idle: module.ExportedFunction(exportIdle),
 	}
 	i.env.instance, i.env.monotonic, i.env.level = i, 1, levelInfo
+	i.depth.Set(uint64(c.depth))
 	if initialize := module.ExportedFunction(exportInitialize); initialize != nil {
 		i.env.nowhere()
 		if trap := i.call(exportInitialize, initialize, i.code.startFuel); trap != nil {
@@ -348,7 +349,6 @@ func (i *Instance) growInput(n int) *Trap {
 func (i *Instance) call(name string, function api.Function, fuel int64) *Trap {
 	i.limit = fuel
 	i.fuel.Set(uint64(fuel))
-	i.depth.Set(uint64(i.code.depth))
 	err := function.CallWithStack(&i.env, i.stack[:])
 	left := int64(i.fuel.Get())
 	i.used = fuel - left

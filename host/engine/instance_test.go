@@ -64,6 +64,26 @@ func TestFuel_overdrawnAtTheEnd(t *testing.T) {
 	}
 }
 
+// A call that returns leaves the depth as it found it, whichever way it returned: each next call may nest as deep as the first.
+func TestDepth_isGivenBack(t *testing.T) {
+	i := guest(t, enginetest.Guest(t, `
+		(func $down (param $n i32) (result i32)
+		  (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
+		  (block $out
+		    (br_if $out (i32.and (local.get $n) (i32.const 1)))
+		    (return_call $down (i32.sub (local.get $n) (i32.const 1))))
+		  (call $down (i32.sub (local.get $n) (i32.const 1))))
+		(func (export "cr1_reduce") (param i32) (result i64)
+		  (drop (call $down (i32.const 1000)))
+		  (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`))
+	before := engine.DepthLeft(i)
+	var out abi.Output
+	for range 100 {
+		require.NoError(t, i.Reduce(&abi.ReduceInput{}, fuel, &out))
+		require.Equal(t, before, engine.DepthLeft(i))
+	}
+}
+
 const clockAndRandom = `
 	(import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
 	(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
