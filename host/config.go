@@ -21,6 +21,7 @@ type Observer = observe.Observer
 const (
 	DefaultQueueDepth       = shard.DefaultQueueDepth
 	DefaultResidents        = shard.DefaultResidents
+	DefaultStores           = shard.DefaultStores
 	DefaultTailBytes        = shard.DefaultTailBytes
 	DefaultRebuildFuel      = shard.DefaultRebuildFuel
 	DefaultSubscriberBuffer = shard.DefaultBuffer
@@ -63,6 +64,9 @@ type Config struct {
 	// Shards is how many shards a module has: that many actions of it run at a time. Each has a guest of its own. Defaults to GOMAXPROCS.
 	Shards int
 
+	// Stores is how many stores a shard keeps in memory; idle ones beyond leave it, and are read from the journal when they are used. Defaults to DefaultStores.
+	Stores int
+
 	// SubscriberBuffer is how many actions a subscriber may lag behind before it gets a gap. Defaults to DefaultSubscriberBuffer.
 	SubscriberBuffer int
 
@@ -80,6 +84,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.QueueDepth, DefaultQueueDepth)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.Residents, DefaultResidents)
+	fill(&c.Stores, DefaultStores)
 	fill(&c.Shards, runtime.GOMAXPROCS(0))
 	fill(&c.SubscriberBuffer, DefaultSubscriberBuffer)
 	fill(&c.History, DefaultHistory)
@@ -104,6 +109,7 @@ func (c Config) Validate() error {
 		{"TailBytes", c.TailBytes, 1 << 30},
 		{"Residents", c.Residents, 1 << 24},
 		{"Shards", c.Shards, 1024},
+		{"Stores", c.Stores, 1 << 24},
 		{"SubscriberBuffer", c.SubscriberBuffer, 1 << 20},
 	} {
 		if f.value < 0 || f.value > f.most {
@@ -128,7 +134,7 @@ func (c Config) String() string {
 		value any
 	}{
 		{"CacheDir", d.CacheDir}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"QueueDepth", d.QueueDepth},
-		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"SubscriberBuffer", d.SubscriberBuffer},
+		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"Stores", d.Stores}, {"SubscriberBuffer", d.SubscriberBuffer},
 		{"TailBytes", d.TailBytes}, {"TrapRate", d.TrapRate},
 	} {
 		fmt.Fprintf(&b, "%s=%v\n", f.name, f.value)

@@ -48,7 +48,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 	h.registry = deploy.New(deploy.Config{
 		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate,
 		Shard: shard.Config{
-			QueueDepth: config.QueueDepth, Residents: config.Residents, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
+			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
 			Buffer: config.SubscriberBuffer, HaltOnCommandTrap: config.HaltOnCommandTrap,
 		},
 	})

@@ -56,19 +56,3 @@ func TestHost_counter(t *testing.T) {
 	require.NoError(t, msgpack.Unmarshal(state.Body, &count))
 	require.EqualValues(t, 30, count.Count)
 }
-
-func BenchmarkSend(b *testing.B) {
-	ctx := context.Background()
-	h := open(b, host.Config{})
-	_, err := h.Deploy(ctx, host.DeployRequest{Module: "counter", Wasm: enginetest.BuildGo(b, "./plugins/counter")})
-	require.NoError(b, err)
-	store, err := h.StoreAt("counter/alice")
-	require.NoError(b, err)
-	action := increment(b, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := store.Send(ctx, action); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

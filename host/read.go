@@ -106,6 +106,7 @@ type Subscription struct {
 	store    *Store
 	place    *place
 	cursor   *feed.Cursor
+	life     journal.Incarnation
 	revision uint64 // of the action given out last; 0 before the first
 	held     *Action
 	done     bool
@@ -118,11 +119,11 @@ func (s *Store) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscriptio
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.shard.Subscribe(ctx, s.address.Key, o.From)
+	c, life, err := p.shard.Subscribe(ctx, s.address.Key, o.From)
 	if err != nil {
 		return nil, err
 	}
-	return &Subscription{store: s, place: p, cursor: c}, nil
+	return &Subscription{store: s, place: p, cursor: c, life: life}, nil
 }
 
 // Next returns the next item, waiting for it. Errors: the cause of ctx, after which it may be called again; *Error when the subscription has ended: CodeNotFound
@@ -147,11 +148,12 @@ func (s *Subscription) item(i feed.Item) (Item, error) {
 		}
 		return Item{Gap: &gap}, nil
 	}
-	r, err := s.place.shard.Decode(i)
-	if err != nil {
-		return Item{}, err
+	var r journal.Record
+	err := r.Decode(s.life, i.Seq, i.Record)
+	var a Action
+	if err == nil {
+		a, err = action(s.place.module, &r)
 	}
-	a, err := action(s.place.module, r)
 	if err != nil {
 		return Item{}, &Error{Code: abi.CodeInternal, Text: "read an action of " + s.store.address.String(), Err: err}
 	}

@@ -9,7 +9,8 @@ import (
 // Defaults of Config.
 const (
 	DefaultQueueDepth  = 1024
-	DefaultResidents   = 65_536
+	DefaultResidents   = 131_072
+	DefaultStores      = 262_144
 	DefaultTailBytes   = 64 << 10
 	DefaultRebuildFuel = 1_000_000_000
 	DefaultBuffer      = 1024
@@ -26,6 +27,7 @@ type Config struct {
 
 	QueueDepth        int    // commands that may wait for one store
 	Residents         int    // states that may sit in one instance
+	Stores            int    // stores that may be in memory; idle ones beyond leave for the journal
 	TailBytes         int    // size of the records after which a store is encoded anew; 4 times its last encoded size if that is more
 	RebuildFuel       uint64 // fuel of the records after which a store is encoded anew
 	Buffer            int    // actions that a subscriber may lag behind before it gets a gap
@@ -40,6 +42,7 @@ func (c Config) withDefaults() Config {
 	}
 	fill(&c.QueueDepth, DefaultQueueDepth)
 	fill(&c.Residents, DefaultResidents)
+	fill(&c.Stores, DefaultStores)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.Buffer, DefaultBuffer)
 	if c.RebuildFuel == 0 {

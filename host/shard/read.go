@@ -139,12 +139,12 @@ func (s *Shard) History(ctx context.Context, key string, from, to uint64) iter.S
 	}
 }
 
-// Subscribe returns a cursor on the store's actions from seq from on, 0 for those to come. The store need not have any yet. The caller must call Unsubscribe.
-// Errors are *abi.Error.
-func (s *Shard) Subscribe(ctx context.Context, key string, from uint64) (*feed.Cursor, error) {
+// Subscribe returns a cursor on the store's actions from seq from on, 0 for those to come, and the life whose records it gives. The store need not have any
+// yet. The caller must call Unsubscribe. Errors are *abi.Error.
+func (s *Shard) Subscribe(ctx context.Context, key string, from uint64) (*feed.Cursor, journal.Incarnation, error) {
 	st, _, err := s.enter(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, journal.Incarnation{}, err
 	}
 	f := st.feed.Load()
 	if f == nil {
@@ -153,9 +153,9 @@ func (s *Shard) Subscribe(ctx context.Context, key string, from uint64) (*feed.C
 		})
 		st.feed.Store(f)
 	}
-	cursor := f.Join(from, st.durable.Load)
+	cursor, life := f.Join(from, st.durable.Load), st.life
 	s.leave(st)
-	return cursor, nil
+	return cursor, life, nil
 }
 
 // Unsubscribe closes a cursor of the store.
@@ -170,16 +170,6 @@ func (s *Shard) Unsubscribe(key string, c *feed.Cursor) {
 func (st *store) listened() bool {
 	f := st.feed.Load()
 	return f != nil && f.Listened()
-}
-
-// Decode reads the record that a cursor gave out.
-func (s *Shard) Decode(i feed.Item) (*journal.Record, error) {
-	life := journal.Incarnation(i.Record[8:24])
-	r := new(journal.Record)
-	if err := r.Decode(life, i.Seq, i.Record); err != nil {
-		return nil, &abi.Error{Code: abi.CodeInternal, Text: "read an action", Err: err}
-	}
-	return r, nil
 }
 
 // Hooks hear what happens here.

@@ -152,7 +152,7 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 
 	correlation := CorrelationID{text: c.Correlation}
 	if c.Correlation == "" {
-		s.entropy.take(correlation.random[:])
+		_, _ = s.entropy.Read(correlation.random[:]) // never fails
 	}
 	s.meta = correlation.append(append(s.meta[:0], st.meta...))
 	s.meta = append(s.meta, 0xa0, 0) // no causation, no drive
@@ -161,7 +161,7 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 	in := &s.in
 	in.Action, in.Seq = action, st.cell.Seq()+1
 	in.Body, in.Meta = c.Body, s.meta
-	s.entropy.take(in.Seed[:])
+	_, _ = s.entropy.Read(in.Seed[:]) // never fails
 	if err := s.reduce(st, g); err != nil {
 		return Receipt{}, err
 	}

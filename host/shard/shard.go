@@ -2,8 +2,9 @@ package shard
 
 import (
 	"context"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,7 @@ type Shard struct {
 	refusing error  // why no more actions are taken
 	closed   error  // why nothing is done any more
 	current  *store // whose action the guest works on, for its log
-	entropy  entropy
+	entropy  *rand.ChaCha8
 	in       abi.ReduceInput
 	out      abi.Output
 	meta     []byte
@@ -40,7 +41,7 @@ type Shard struct {
 
 // New returns a shard on which active answers.
 func New(index int, config Config, active *Revision) *Shard {
-	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store)}
+	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), entropy: newEntropy()}
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
 	commit := journal.Config{}
@@ -128,6 +129,7 @@ func (s *Shard) admit(st *store, removals int) *store {
 		return nil
 	}
 	s.put(st)
+	s.makeRoom(st)
 	return st
 }
 
@@ -208,19 +210,9 @@ func commitError(err error) error {
 	return &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away; the action may have been accepted", Err: err}
 }
 
-// entropy is bytes of the system's CSPRNG, fetched in bulk.
-type entropy struct {
-	buf  [4096]byte
-	left int
-}
-
-func (e *entropy) take(to []byte) {
-	if e.left < len(to) {
-		_, _ = rand.Read(e.buf[:]) // never fails
-		e.left = len(e.buf)
-	}
-	from := len(e.buf) - e.left
-	copy(to, e.buf[from:])
-	clear(e.buf[from : from+len(to)])
-	e.left -= len(to)
+// newEntropy makes seeds and ids: a ChaCha8 stream keyed by the system's CSPRNG, as asking the system each time costs more than a small action.
+func newEntropy() *rand.ChaCha8 {
+	var key [32]byte
+	_, _ = cryptorand.Read(key[:]) // never fails
+	return rand.NewChaCha8(key)
 }

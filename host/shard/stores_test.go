@@ -48,7 +48,7 @@ func TestS2_nothingBeforeDurable(t *testing.T) {
 		f := newFixture(t, backend, shard.Config{})
 		f.send(t, "a", "add")
 		f.requireValue(t, "a", 1)
-		cursor, err := f.Subscribe(context.Background(), "a", 0)
+		cursor, _, err := f.Subscribe(context.Background(), "a", 0)
 		require.NoError(t, err)
 		defer f.Unsubscribe("a", cursor)
 
@@ -370,6 +370,49 @@ func TestS9_eviction(t *testing.T) {
 	require.LessOrEqual(t, stats.Residents, 3)
 }
 
+// S9: idle stores leave memory when there are too many, once their checkpoint is durable; nothing is lost.
+func TestS9_storesLeaveMemory(t *testing.T) {
+	f := newFixture(t, memory.New(memory.Config{}), shard.Config{Stores: 10})
+	for round := range uint64(3) {
+		for k := range 500 {
+			require.Equal(t, round+1, f.send(t, fmt.Sprint(k), "add"))
+		}
+	}
+	var stats observe.ModuleStats
+	f.Stats(&stats)
+	require.Less(t, stats.Stores, 60)
+	for k := range 500 {
+		f.requireValue(t, fmt.Sprint(k), 3)
+	}
+}
+
+// S9: a store that has actions which are not durable does not leave memory.
+func TestS9_onlyTheDurableLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stuck chan struct{}
+		f := newFixture(t, memory.New(memory.Config{Before: func(*journal.Batch) error {
+			if stuck != nil {
+				<-stuck
+			}
+			return nil
+		}}), shard.Config{Stores: 1})
+		stuck = make(chan struct{})
+		for k := range 50 {
+			go f.Send(context.Background(), fmt.Sprint(k), action("add"))
+			synctest.Wait()
+		}
+		var stats observe.ModuleStats
+		f.Stats(&stats)
+		require.Equal(t, 50, stats.Stores)
+		close(stuck)
+		synctest.Wait()
+		stuck = nil
+		for k := range 50 {
+			f.requireValue(t, fmt.Sprint(k), 1)
+		}
+	})
+}
+
 // S9: a store that cannot be encoded when it has to make room halts; the one that needed the room goes on.
 func TestS9_evictionOfTheUnencodable(t *testing.T) {
 	f := newFixture(t, memory.New(memory.Config{}), shard.Config{Residents: 1})
@@ -386,7 +429,7 @@ func TestS15_delete(t *testing.T) {
 	f.send(t, "a", "add")
 	first, err := f.Info(context.Background(), "a")
 	require.NoError(t, err)
-	cursor, err := f.Subscribe(context.Background(), "a", 1)
+	cursor, _, err := f.Subscribe(context.Background(), "a", 1)
 	require.NoError(t, err)
 	item, err := cursor.Next(context.Background())
 	require.NoError(t, err)

@@ -49,13 +49,17 @@ func (f Flip) Do() {
 // Undo gives up an instance that Prepare made.
 func (f Flip) Undo() { f.to.discard() }
 
-// recycleAfter is how many actions an instance serves at least, so that states which fill its memory by themselves do not have it replaced all the time.
-const recycleAfter = 10_000
+// An instance serves so many actions before it is recycled, so that states which fill its memory by themselves do not have it replaced all the time: fewer when
+// several share the memory, as fewer in the next will help.
+const (
+	recycleCrowded = 100
+	recycleLonely  = 10_000
+)
 
 // recycle leaves a generation whose guest's memory has grown too large for a fresh instance of the same revision. Its stores follow at their next action, without an
 // adoption: nothing changes for them. The fresh instance seats fewer, so that it does not end the same way.
 func (s *Shard) recycle(g *generation) {
-	if g != s.active || g.served < recycleAfter {
+	if g != s.active || g.served < recycleCrowded || g.served < recycleLonely && g.set.Len() <= 1 {
 		return
 	}
 	fresh := s.newGeneration(g.revision)

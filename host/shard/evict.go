@@ -1,0 +1,30 @@
+package shard
+
+// makeRoom lets idle stores leave memory while there are more than Config.Stores. It looks at a few, chosen at random, each time a store comes in: one that is idle
+// gets a checkpoint, and when it is met again with that durable, it goes (SEMANTICS S9). Whoever needs it next reads it from the journal.
+//
+// REQUIRES: mu is held.
+func (s *Shard) makeRoom(comer *store) {
+	const looks = 8
+	left := looks
+	if len(s.dir) <= s.config.Stores || s.recover() != nil {
+		return
+	}
+	enqueued := false
+	for _, st := range s.dir { // begins at a random place
+		if left--; left < 0 {
+			break
+		}
+		switch {
+		case st == comer || !st.exists || st.stale || st.shut || st.waiting.Load() > 0 || st.listened() || st.halted() != nil:
+		case st.since > 0:
+			enqueued = s.checkpoint(st) == nil || enqueued // a store that cannot be encoded halts, and stays
+			st.cell.Drop()
+		case st.pos <= s.committer.Watermark():
+			s.remove(st)
+		}
+	}
+	if enqueued {
+		s.committer.Kick()
+	}
+}
