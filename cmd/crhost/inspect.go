@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/crhost/crhost/abi/abitest"
 	"github.com/crhost/crhost/host/engine"
 	"github.com/crhost/crhost/host/httpapi"
+	"github.com/crhost/crhost/host/httpapi/jsonpack"
 )
 
 // inspected is what a module's file says of itself.
@@ -30,7 +32,8 @@ type inspected struct {
 
 func (c *cli) inspect() *cobra.Command {
 	var conformance bool
-	var cache string
+	var cache, config string
+	var samples []string
 	cmd := &cobra.Command{
 		Use:     "inspect FILE.wasm",
 		Short:   "Show what a module is, without a host",
@@ -54,15 +57,47 @@ func (c *cli) inspect() *cobra.Command {
 			defer func() { err = errors.Join(err, m.Close()) }()
 			out := inspectedModule(args[0], m)
 			if conformance {
-				open := func() {}
-				_ = open
+				if out.Conformance, err = c.conformance(ctx, m, config, samples); err != nil {
+					return err
+				}
 			}
 			return c.inspected(out)
 		},
 	}
-	cmd.Flags().BoolVar(&conformance, "conformance", false, "run it against the contract of the ABI")
-	cmd.Flags().StringVar(&cache, "cache", "", "DIR for compiled code (default: none)")
+	flags := cmd.Flags()
+	flags.BoolVar(&conformance, "conformance", false, "run it against the contract of the ABI")
+	flags.StringArrayVar(&samples, "action", nil, "JSON of an action that --conformance tries besides those it makes up; may be repeated")
+	flags.StringVar(&config, "config", "", "FILE.json with the config to run it with (default: none)")
+	flags.StringVar(&cache, "cache", "", "DIR for compiled code (default: none)")
 	return cmd
+}
+
+// conformance runs a module against the contract of the ABI.
+func (c *cli) conformance(ctx context.Context, m *engine.Module, configFile string, samples []string) (*abitest.Report, error) {
+	var cfg abitest.Config
+	for _, s := range samples {
+		action, err := jsonpack.ToMsgpack(nil, []byte(s))
+		if err != nil {
+			return nil, usage(`for example: --action '{"type":"increment","by":3}'`, "the action is not JSON: %s", err)
+		}
+		cfg.Actions = append(cfg.Actions, action)
+	}
+	var config []byte
+	if configFile != "" {
+		json, err := c.config(configFile)
+		if err != nil {
+			return nil, err
+		}
+		if config, err = jsonpack.ToMsgpack(nil, json); err != nil {
+			return nil, fmt.Errorf("%s: %w", configFile, err)
+		}
+	}
+	fuel := int64(m.Limits().OrDefault().Fuel)
+	report, err := abitest.Run(ctx, func(ctx context.Context) (abitest.Guest, error) { return m.Conformance(ctx, config, fuel) }, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("run the module: %w", err)
+	}
+	return report, nil
 }
 
 func inspectedModule(file string, m *engine.Module) inspected {

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"crhost": mai
 //	mask FILE       writes it to the file masked without what differs from run to run: times, digests, ports
 //
 // and the files counter.wasm (the shipped plugin), small.wasm (a counter in WebAssembly text), attack.wasm (the same; its action attack
-// traps), schema2.wasm (another schema number) and hollow.wasm (a valid module that exports nothing).
+// traps), schema2.wasm (another schema number) hollow.wasm (a valid module that exports nothing)
+// and forgetful.wasm (it keeps no state and says so to nobody).
 func TestScripts(t *testing.T) {
 	guests := buildGuests(t)
 	cache := t.TempDir()
@@ -60,11 +61,12 @@ func buildGuests(t *testing.T) map[string][]byte {
 	m := enginetest.Manifest()
 	m.Schema = 2
 	return map[string][]byte{
-		"counter.wasm": enginetest.BuildGo(t, "./plugins/counter"),
-		"small.wasm":   enginetest.Counter(t),
-		"attack.wasm":  enginetest.Attacker(t, `(func (export "cr1_reduce") (param $len i32) (result i64) unreachable)`),
-		"hollow.wasm":  []byte("\x00asm\x01\x00\x00\x00"),
-		"schema2.wasm": enginetest.GuestWith(t, m, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
+		"counter.wasm":   enginetest.BuildGo(t, "./plugins/counter"),
+		"small.wasm":     enginetest.Counter(t),
+		"attack.wasm":    enginetest.Attacker(t, `(func (export "cr1_reduce") (param $len i32) (result i64) unreachable)`),
+		"forgetful.wasm": enginetest.Guest(t, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
+		"hollow.wasm":    []byte("\x00asm\x01\x00\x00\x00"),
+		"schema2.wasm":   enginetest.GuestWith(t, m, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
 	}
 }
 
