@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	quick := flag.Bool("quick", false, "measure for a second, to see that it works: the same as -rounds 2")
+	quick := flag.Bool("quick", false, "measure briefly, to see that it works: the same as -rounds 2")
 	rounds := flag.Int("rounds", 15, "how many `turns` each side has; the figures are the medians over them")
 	benchfmt := flag.Bool("benchfmt", false, "print every turn as benchstat reads it, instead of the comparisons")
 	flag.Parse()

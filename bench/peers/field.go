@@ -33,7 +33,7 @@ const (
 // runner is a side in a field.
 type runner struct {
 	name  string
-	batch int // actions in a turn: enough that a turn takes some 50 ms, and that garbage is collected in it
+	batch int // actions in a turn: enough that a turn takes 50 ms or more, and collects its garbage several times
 	side
 	total int64 // actions it was sent
 }
@@ -72,10 +72,10 @@ func Open(ctx context.Context) (f *Field, err error) {
 	}{
 		{Ours, 250_000, func() (side, error) { return openEngine(ctx, ours) }},
 		{OursSend, 50_000, func() (side, error) { return openStore(ctx, ours) }},
-		{Extism, 1000, func() (side, error) { return openExtism(ctx, theirs, "reduce", 0) }},
-		{ExtismTimeout, 1000, func() (side, error) { return openExtism(ctx, theirs, "reduce", extismTimeout) }},
-		{ExtismLean, 2000, func() (side, error) { return openExtism(ctx, theirs, "lean", 0) }},
-		{GoPlugin, 500, func() (side, error) { return openGoPlugin(ctx, child) }},
+		{Extism, 4000, func() (side, error) { return openExtism(ctx, theirs, "reduce", 0) }},
+		{ExtismTimeout, 4000, func() (side, error) { return openExtism(ctx, theirs, "reduce", extismTimeout) }},
+		{ExtismLean, 4000, func() (side, error) { return openExtism(ctx, theirs, "lean", 0) }},
+		{GoPlugin, 1000, func() (side, error) { return openGoPlugin(ctx, child) }},
 	} {
 		opened, err := s.open()
 		if err != nil {

@@ -25,7 +25,7 @@ func (r Result) Median() float64 {
 	return sorted[middle]
 }
 
-// Measure runs all sides in turns, about half a second a round, and checks their counts. Results are in the order of the package doc. Errors:
+// Measure runs all sides in turns, about a second a round, and checks their counts. Results are in the order of the package doc. Errors:
 // *CountError, ctx's own, and those of the sides.
 //
 // REQUIRES: rounds > 0.
