@@ -32,6 +32,7 @@ func TestRewrite_fuel(t *testing.T) {
 		{"empty", program{funcs: []fn{{}}}, nil, 0},
 		{"structure is free", program{funcs: []fn{{code: cat(0x01, block(0x01), loop(0x01))}}}, nil, 0},
 		{"one each", program{funcs: []fn{{code: cat(i32Const(1), i32Const(2), opI32Add, 0x1a)}}}, nil, 3},
+		{"64-bit ones too", program{funcs: []fn{{code: cat(opI64Const, 1, opI64Const, 2, 0x80, 0x1a)}}}, nil, 2 + costDivide},
 		{"divisions cost more", program{funcs: []fn{{code: cat(i32Const(1), i32Const(2), 0x6d, 0x1a)}}}, nil, 2 + costDivide},
 		{"behind an end", program{funcs: []fn{{code: cat(block(i32Const(1), 0x1a), i32Const(1), 0x1a)}}}, nil, 2},
 		{"taken", program{funcs: []fn{{params: i32, code: cat(get(0), ifThen(i32Const(1), 0x1a), i32Const(1), 0x1a)}}}, []uint64{1}, 4},
@@ -39,6 +40,9 @@ func TestRewrite_fuel(t *testing.T) {
 		{"else", program{funcs: []fn{{params: i32, code: cat(get(0), opIf, blockEmpty, opElse, i32Const(1), i32Const(1), 0x1a, 0x1a, opEnd)}}}, []uint64{0}, 4},
 		{"a block is charged whole", program{funcs: []fn{{params: i32, code: block(get(0), brIf(0), i32Const(1), 0x1a)}}}, []uint64{1}, 3},
 		{"behind a branch nothing", program{funcs: []fn{{code: block(opBr, 0, i32Const(1), 0x1a)}}}, nil, 1},
+		{"behind a branch nothing, nested", program{funcs: []fn{{code: block(opBr, 0, i32Const(1), opIf, blockEmpty, i32Const(1), 0x1a, opElse, i32Const(1), 0x1a, opEnd, call(0))}}}, nil, 1},
+		{"else behind a return", program{funcs: []fn{{params: i32, code: cat(get(0), opIf, blockEmpty, opReturn, opElse, i32Const(1), 0x1a, opEnd)}}}, []uint64{0}, 3},
+		{"else behind a return in a dead block", program{funcs: []fn{{code: block(opBr, 0, i32Const(1), opIf, blockEmpty, opReturn, opElse, i32Const(1), 0x1a, opEnd)}}}, nil, 1},
 		{"behind a return nothing", program{funcs: []fn{{code: cat(block(opReturn, i32Const(1), 0x1a), i32Const(1), 0x1a)}}}, nil, 1},
 		{"loop, ten rounds", program{funcs: []fn{{params: i32, code: loop(get(0), i32Const(1), opI32Sub, opLocalTee, 0, brIf(0))}}}, []uint64{10}, 50},
 		{"loop with parameters", program{types: [][]byte{functype(i32, i32)}, funcs: []fn{{params: i32, code: cat(

@@ -261,6 +261,16 @@ func TestRewrite_names(t *testing.T) {
 	}
 }
 
+// TestRewrite_namesTwice: wazero refuses a second name section, so only the first is kept.
+func TestRewrite_namesTwice(t *testing.T) {
+	names := sec(sectionCustom, named("name"), sec(0, named("m")))
+	once, err := Rewrite(cat(single(fn{}), names), Limits{})
+	require.NoError(t, err)
+	twice, err := Rewrite(cat(single(fn{}), names, names), Limits{})
+	require.NoError(t, err)
+	require.Equal(t, once.Bytes, twice.Bytes)
+}
+
 // TestRewrite_customSections: they are skipped whatever their name; those for debuggers go.
 func TestRewrite_customSections(t *testing.T) {
 	plain, err := Rewrite(single(fn{}), Limits{})
