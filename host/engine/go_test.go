@@ -23,7 +23,6 @@ const (
 	goSleep
 )
 
-
 // TestGo runs a guest in Go, compiled once.
 func TestGo(t *testing.T) {
 	m := load(t, open(t, engine.Config{}), "t", enginetest.BuildGo(t, "./host/engine/testdata/goguest"))

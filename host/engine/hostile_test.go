@@ -63,10 +63,12 @@ func hostileSource(tb testing.TB, name string) string {
 	return string(src)
 }
 
-func reduceHostile(i *engine.Instance) error {
+func reduceHostile(i *engine.Instance) error { return reduceOn(i, littleFuel) }
+
+func reduceOn(i *engine.Instance, fuel int64) error {
 	var out abi.Output
 	in := abi.ReduceInput{Mode: abi.Fresh, Ticket: 1, Seq: 1, Body: enginetest.Action("increment")}
-	return i.Reduce(&in, littleFuel, &out)
+	return i.Reduce(&in, fuel, &out)
 }
 
 func TestHostile(t *testing.T) {

@@ -40,7 +40,7 @@ func TestFuel_ofTrapsIsExact(t *testing.T) {
 		var used []int64
 		for _, interpreter := range []bool{false, true} {
 			i := instantiate(t, load(t, open(t, engine.Config{Interpreter: interpreter}), "t", hostileGuest(t, name)))
-			require.Error(t, reduceHostile(i))
+			require.Error(t, reduceOn(i, littleFuel/10))
 			used = append(used, i.Fuel())
 		}
 		require.Equal(t, used[0], used[1], name)
