@@ -46,6 +46,23 @@ func TestGettingStarted(t *testing.T) {
 	follow(t, dir, "GETTING_STARTED.md")
 }
 
+// Links between files lead somewhere.
+func TestLinks(t *testing.T) {
+	documents, err := filepath.Glob("../*.md")
+	require.NoError(t, err)
+	below, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	for _, d := range append(documents, below...) {
+		content, err := os.ReadFile(d)
+		require.NoError(t, err)
+		for _, l := range link.FindAllSubmatch(content, -1) {
+			_, err := os.Stat(filepath.Join(filepath.Dir(d), string(l[1])))
+			require.NoError(t, err, "%s links to %s", d, l[1])
+		}
+	}
+}
+
 func TestMatch(t *testing.T) {
 	for _, c := range []struct {
 		want, got string
