@@ -65,17 +65,16 @@ func (p *plan) decodeComposite(d *decoder, v unsafe.Pointer) {
 		}
 	case kindRaw:
 		*(*Raw)(v) = append(Raw(nil), d.Raw()...)
+	case kindPointer:
+		elem := reflect.New(p.elem.typ).UnsafePointer()
+		p.elem.prepare(elem)
+		p.elem.decode(d, elem)
+		*(*unsafe.Pointer)(v) = elem
 	default:
-		if d.depth++; d.depth > maxDepth {
-			d.Fail("arrays and maps nest too deep")
+		if !d.enter() {
 			return
 		}
 		switch p.kind {
-		case kindPointer:
-			elem := reflect.New(p.elem.typ).UnsafePointer()
-			p.elem.prepare(elem)
-			p.elem.decode(d, elem)
-			*(*unsafe.Pointer)(v) = elem
 		case kindSlice:
 			p.decodeSlice(d, v)
 		case kindArray:
@@ -87,9 +86,16 @@ func (p *plan) decodeComposite(d *decoder, v unsafe.Pointer) {
 	}
 }
 
-func (p *plan) decodeStruct(d *decoder, v unsafe.Pointer) {
+// enter goes into an array or map.
+func (d *decoder) enter() bool {
 	if d.depth++; d.depth > maxDepth {
 		d.Fail("arrays and maps nest too deep")
+	}
+	return d.OK()
+}
+
+func (p *plan) decodeStruct(d *decoder, v unsafe.Pointer) {
+	if !d.enter() {
 		return
 	}
 	next := 0
@@ -230,8 +236,8 @@ func (d *decoder) float64() float64 {
 	switch d.Peek() {
 	case pack.Int, pack.Uint:
 		i := d.Int()
-		if f := float64(i); d.OK() && math.Abs(f) <= 1<<53 {
-			return f
+		if -1<<53 <= i && i <= 1<<53 {
+			return float64(i)
 		}
 		d.Fail("the integer has more digits than a float")
 		return 0

@@ -10,11 +10,9 @@ import (
 	"github.com/crhost/crhost/abi/pack"
 )
 
-// append appends the encoding of the value at v. It panics when values nest too deep, a pointer cycle included: nobody could read them.
+// append appends the encoding of the value at v, which lies in depth arrays and maps. It panics when they are too many, a cycle of pointers
+// included: nobody could read them.
 func (p *plan) append(b []byte, v unsafe.Pointer, depth int) []byte {
-	if depth > maxDepth {
-		panic("sdk: a " + p.typ.String() + " nests too deep to be encoded")
-	}
 	switch p.kind {
 	case kindStruct:
 		return p.appendStruct(b, v, depth)
@@ -47,7 +45,7 @@ func (p *plan) append(b []byte, v unsafe.Pointer, depth int) []byte {
 		return b
 	case kindPointer:
 		if elem := *(*unsafe.Pointer)(v); elem != nil {
-			return p.elem.append(b, elem, depth+1)
+			return p.elem.append(b, elem, depth)
 		}
 		return pack.AppendNil(b)
 	case kindMap:
@@ -70,13 +68,21 @@ func (p *plan) append(b []byte, v unsafe.Pointer, depth int) []byte {
 }
 
 func (p *plan) appendElements(b []byte, first unsafe.Pointer, n, depth int) []byte {
+	checkDepth(depth)
 	for i := range n {
 		b = p.elem.append(b, unsafe.Add(first, uintptr(i)*p.elem.size), depth+1)
 	}
 	return b
 }
 
+func checkDepth(depth int) {
+	if depth >= maxDepth {
+		panic("sdk: a value nests too deep to be encoded")
+	}
+}
+
 func (p *plan) appendStruct(b []byte, v unsafe.Pointer, depth int) []byte {
+	checkDepth(depth)
 	n := len(p.fields)
 	for i := range p.fields {
 		if f := &p.fields[i]; f.omit && f.plan.empty(unsafe.Add(v, f.offset)) {
@@ -101,6 +107,7 @@ func (p *plan) appendMap(b []byte, v unsafe.Pointer, depth int) []byte {
 	if m.IsNil() {
 		return pack.AppendNil(b)
 	}
+	checkDepth(depth)
 	n := m.Len()
 	b = pack.AppendMapLen(b, n)
 	keys := reflect.MakeSlice(reflect.SliceOf(p.key.typ), n, n)
