@@ -49,7 +49,7 @@ func (b *bare) Buffer(size uint32) (uint32, error) {
 
 func (b *bare) Describe() (uint64, error) {
 	b.instance.env.nowhere()
-	return b.call(exportDescribe, b.instance.describe, b.instance.code.startFuel)
+	return b.call(exportDescribe, b.instance.module.ExportedFunction(exportDescribe), b.instance.code.startFuel)
 }
 
 // Reduce takes now and seed out of the frame, however broken that is.

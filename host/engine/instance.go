@@ -37,8 +37,9 @@ type Instance struct {
 	fuel   api.MutableGlobal
 	depth  api.MutableGlobal
 
-	// The exports; nil when the guest does not have an optional one.
-	buffer, describe, configure, reduce, state, evict, migrate, migrateDown, idle api.Function
+	// The exports that are called again and again, each with a stack of its own; idle is nil when the guest has none. The others are looked
+	// up when they are needed.
+	buffer, reduce, state, evict, idle api.Function
 
 	env   environment
 	stack [2]uint64 // parameters and result of the call
@@ -62,13 +63,8 @@ func newInstance(c *code) (*Instance, error) {
 		code: c, module: module, memory: module.Memory(),
 		fuel:  module.ExportedGlobal(meter.FuelGlobal).(api.MutableGlobal),
 		depth: module.ExportedGlobal(meter.DepthGlobal).(api.MutableGlobal),
-
-		buffer: module.ExportedFunction(exportBuffer), describe: module.ExportedFunction(exportDescribe),
-		configure: module.ExportedFunction(exportConfigure), reduce: module.ExportedFunction(exportReduce),
-		state: module.ExportedFunction(exportState), evict: module.ExportedFunction(exportEvict),
-		migrate: module.ExportedFunction(exportMigrate), migrateDown: module.ExportedFunction(exportMigrateDown),
-		idle: module.ExportedFunction(exportIdle),
 	}
+	i.lookUp()
 	i.env.instance, i.env.monotonic, i.env.level = i, 1, levelInfo
 	i.depth.Set(uint64(c.depth))
 	if initialize := module.ExportedFunction(exportInitialize); initialize != nil {
@@ -79,6 +75,13 @@ func newInstance(c *code) (*Instance, error) {
 	}
 	i.idleMemory = i.memory.Size()
 	return i, nil
+}
+
+// lookUp takes the exports anew. The engine underneath keeps a stack with each, which grows with the deepest nesting and never shrinks.
+func (i *Instance) lookUp() {
+	i.buffer, i.reduce = i.module.ExportedFunction(exportBuffer), i.module.ExportedFunction(exportReduce)
+	i.state, i.evict = i.module.ExportedFunction(exportState), i.module.ExportedFunction(exportEvict)
+	i.idle = i.module.ExportedFunction(exportIdle)
 }
 
 // Reduce runs one action. fuel bounds it; Fuel tells what it used. out aliases guest memory: it is valid until the next call.
@@ -147,10 +150,14 @@ func (i *Instance) Evict(slot uint32, ticket uint64) error {
 // Migrate turns a state of schema from into one of schema to; down says that it is an older one. The bytes alias guest memory: they
 // are valid until the next call. Errors: *abi.Error (CodeStateUnreadable: BAD_STATE; CodeRejected), ErrNoMigration, *Trap, ErrPoisoned.
 func (i *Instance) Migrate(from, to uint32, state []byte, down bool) ([]byte, error) {
-	name, function := exportMigrate, i.migrate
-	if down {
-		name, function = exportMigrateDown, i.migrateDown
+	if i.poisoned {
+		return nil, ErrPoisoned
 	}
+	name := exportMigrate
+	if down {
+		name = exportMigrateDown
+	}
+	function := i.module.ExportedFunction(name)
 	if function == nil {
 		return nil, ErrNoMigration
 	}
@@ -169,10 +176,14 @@ func (i *Instance) Migrate(from, to uint32, state []byte, down bool) ([]byte, er
 	return nil, i.badOutput(name, fmt.Sprintf("output: status %s", out.Status))
 }
 
-// configured gives the guest its config. Errors: *abi.Error (CodeRejected), *Trap.
-func (i *Instance) configured(config []byte) error {
+// configure gives the guest its config, if it takes one. Errors: *abi.Error (CodeRejected), *Trap.
+func (i *Instance) configure(config []byte) error {
+	function := i.module.ExportedFunction(exportConfigure)
+	if function == nil {
+		return nil
+	}
 	var out abi.Output
-	if err := i.bytesCall(exportConfigure, i.configure, &abi.BytesInput{Body: config}, i.code.startFuel, &out); err != nil {
+	if err := i.bytesCall(exportConfigure, function, &abi.BytesInput{Body: config}, i.code.startFuel, &out); err != nil {
 		return err
 	}
 	switch out.Status {
@@ -184,10 +195,10 @@ func (i *Instance) configured(config []byte) error {
 	return i.badOutput(exportConfigure, fmt.Sprintf("output: status %s", out.Status))
 }
 
-// described asks the guest for its manifest.
-func (i *Instance) described() (*abi.Manifest, error) {
+// describe asks the guest for its manifest.
+func (i *Instance) describe() (*abi.Manifest, error) {
 	i.env.nowhere()
-	if trap := i.call(exportDescribe, i.describe, i.code.startFuel); trap != nil {
+	if trap := i.call(exportDescribe, i.module.ExportedFunction(exportDescribe), i.code.startFuel); trap != nil {
 		return nil, trap
 	}
 	var out abi.Output
@@ -215,6 +226,7 @@ func (i *Instance) Housekeep() error {
 		return ErrPoisoned
 	}
 	i.calls = 0
+	i.lookUp()
 	if i.idle != nil {
 		budget := i.idleFuel()
 		i.stack[0] = uint64(budget)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -82,6 +83,31 @@ func TestDepth_isGivenBack(t *testing.T) {
 		require.NoError(t, i.Reduce(&abi.ReduceInput{}, fuel, &out))
 		require.Equal(t, before, engine.DepthLeft(i))
 	}
+}
+
+// The stack that a deep call left behind on the host's heap is given back by housekeeping.
+func TestHousekeep_givesStackBack(t *testing.T) {
+	i := guest(t, enginetest.Guest(t, `
+		(func $down (param $n i32) (result i32)
+		  (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
+		  (i32.add (call $down (i32.sub (local.get $n) (i32.const 1))) (i32.const 1)))
+		(func (export "cr1_reduce") (param i32) (result i64)
+		  (drop (call $down (i32.load16_u (i32.const 65542))))
+		  (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`))
+	heap := func(depth uint16, calls int) int {
+		var out abi.Output
+		for range calls {
+			require.NoError(t, i.Reduce(&abi.ReduceInput{Action: depth}, fuel, &out))
+			require.NoError(t, i.Housekeep())
+		}
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int(stats.HeapAlloc)
+	}
+	before := heap(1, 1)
+	require.Greater(t, heap(9000, 1), before+256<<10)
+	require.Less(t, heap(1, engine.HousekeepingCalls), before+64<<10)
 }
 
 const clockAndRandom = `

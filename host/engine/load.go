@@ -159,7 +159,7 @@ func (e *Engine) inspect(c *code) error {
 	if err != nil {
 		return refused(err)
 	}
-	manifest, err := i.described()
+	manifest, err := i.describe()
 	closing := i.module.Close(context.Background()) // and not i.Close: the reference is the load's
 	if err != nil {
 		return refused(err)
@@ -167,20 +167,21 @@ func (e *Engine) inspect(c *code) error {
 	if closing != nil {
 		return fmt.Errorf("close describing instance of %s: %w", c.digest, closing)
 	}
-	if err := checkMigrations(manifest, i); err != nil {
+	if err := checkMigrations(manifest, c.compiled); err != nil {
 		return err
 	}
 	c.manifest, c.limits = manifest, manifest.Limits.OrDefault()
 	return nil
 }
 
-func checkMigrations(m *abi.Manifest, i *Instance) error {
+func checkMigrations(m *abi.Manifest, compiled wazero.CompiledModule) error {
 	for _, s := range m.Migrations {
-		switch {
-		case !s.Down && i.migrate == nil:
-			return &LoadError{What: fmt.Sprintf("manifest: a migration from schema %d to %d, but no export %s", s.From, s.To, exportMigrate)}
-		case s.Down && i.migrateDown == nil:
-			return &LoadError{What: fmt.Sprintf("manifest: a migration down from schema %d to %d, but no export %s", s.From, s.To, exportMigrateDown)}
+		name, down := exportMigrate, ""
+		if s.Down {
+			name, down = exportMigrateDown, " down"
+		}
+		if compiled.ExportedFunctions()[name] == nil {
+			return &LoadError{What: fmt.Sprintf("manifest: a migration%s from schema %d to %d, but no export %s", down, s.From, s.To, name)}
 		}
 	}
 	return nil

@@ -48,8 +48,8 @@ func (m *Module) Instantiate(ctx context.Context, config []byte) (*Instance, err
 		m.code.release()
 		return nil, err
 	}
-	if config != nil && i.configure != nil {
-		if err := i.configured(config); err != nil {
+	if config != nil {
+		if err := i.configure(config); err != nil {
 			return nil, errors.Join(err, i.Close())
 		}
 	}
