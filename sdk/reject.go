@@ -7,8 +7,10 @@ import (
 	"github.com/crhost/crhost/abi"
 )
 
-// Unchanged, returned as a reducer's error, accepts the action (its effects included) and says that the state is exactly as before.
+// Unchanged is returned as a reducer's error to accept the action (its effects included) and say that the state is exactly as before.
 // It spares readers of the state a fetch. It is a promise: sdktest fails a reducer that breaks it.
+//
+//lint:ignore ST1012 it is a result and not a failure, and reads as one: return nil, sdk.Unchanged
 var Unchanged = errors.New("unchanged")
 
 // Rejection is a business "no": the action is refused, the state stays as it was, no effect is performed.

@@ -26,7 +26,7 @@ type RowWrite struct {
 	Delete     bool
 }
 
-// ErrEmptyKey: a row needs a key.
+// ErrEmptyKey says that a row was given without a key.
 var ErrEmptyKey = errors.New("empty key")
 
 // Batch is a set of writes that become durable together. Its zero value is empty and ready for use; Reset makes it so again and keeps

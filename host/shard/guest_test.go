@@ -57,15 +57,14 @@ type slot struct {
 
 // world is what the guests of one test share, and how the test reaches them.
 type world struct {
-	residency  abi.Residency
-	made       atomic.Int64 // instances
-	open       atomic.Int64 // instances not closed
-	states     atomic.Int64 // calls of State
-	reduces    atomic.Int64
-	memory     atomic.Int64 // size to report; 0 = small
-	refuse     atomic.Bool  // answer BAD_STATE to any state
-	diverge    atomic.Bool  // emit other effects than before
-	effectless bool
+	residency abi.Residency
+	made      atomic.Int64 // instances
+	open      atomic.Int64 // instances not closed
+	states    atomic.Int64 // calls of State
+	reduces   atomic.Int64
+	memory    atomic.Int64 // size to report; 0 = small
+	refuse    atomic.Bool  // answer BAD_STATE to any state
+	diverge   atomic.Bool  // emit other effects than before
 }
 
 func (w *world) manifest() *abi.Manifest {

@@ -47,22 +47,23 @@ func add(s *State, a Add, env *sdk.Env) (sdk.Effects, error) {
 	return sdk.Effects{sdk.Publish("sums.done", s.Count)}, nil
 }
 
-// failure runs a scenario and returns the message that it fails with, "" when it passes.
-type failure struct{ message string }
+// failure is a test that ends by a panic with its message.
+type failure struct{}
 
-func (f *failure) Helper() {}
-func (f *failure) Fatalf(format string, args ...any) {
+func (failure) Helper() {}
+func (failure) Fatalf(format string, args ...any) {
 	panic(fmt.Sprintf(format, args...))
 }
-func (f *failure) Cleanup(func()) {}
+func (failure) Cleanup(func()) {}
 
+// run returns the message that a scenario fails with, "" when it passes.
 func run(scenario func(t sdktest.TB)) (message string) {
 	defer func() {
 		if r := recover(); r != nil {
 			message = r.(string)
 		}
 	}()
-	scenario(&failure{})
+	scenario(failure{})
 	return ""
 }
 

@@ -52,7 +52,6 @@ type shard struct {
 	kit     *kit
 	backend *gate
 	fence   Fence
-	config  journal.Config
 
 	mu      sync.Mutex // the shard's lock
 	reduced uint64
