@@ -39,7 +39,6 @@ func Rooms() []Room {
 		// The guest side.
 		{"sdk", []string{"abi"}},
 		{"plugins", []string{"sdk"}},
-		{"internal/guests", []string{"abi", "sdk"}},
 
 		// The host side.
 		{"host/observe", nil},
@@ -63,7 +62,9 @@ func Rooms() []Room {
 
 		// Support of tests.
 		{"internal/wat", nil},
+		{"internal/guests", []string{"abi", "sdk", "github.com/tinylib/msgp"}},
 		{"internal/arrows", nil},
+		{"docs", nil},
 	}
 }
 
