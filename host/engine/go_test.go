@@ -28,6 +28,7 @@ func TestGo(t *testing.T) {
 	m := load(t, open(t, engine.Config{}), "t", enginetest.BuildGo(t, "./host/engine/testdata/goguest"))
 	for name, test := range map[string]func(*testing.T, *engine.Module){
 		"imports": testGoImports, "traps": testGoTraps, "time and seed": testGoSeesTheFrame, "memory": testGoMemoryStaysFlat, "log": testGoLogs,
+		"fuel": testGoFuelIsExact,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, m) })
 	}
@@ -128,4 +129,23 @@ func testGoLogs(t *testing.T, m *engine.Module) {
 	require.Error(t, i.Reduce(&abi.ReduceInput{Action: goPanic}, fuel, &out))
 	require.Equal(t, []string{"1 printed [one three two] 1 true 1ns", "2 panic: the sky fell on 0"}, lines[:2])
 	require.Contains(t, strings.Join(lines, "\n"), "main.reduce")
+}
+
+// Fuel of a Go guest, its collector and its maps included, is the same in every instance that was asked the same, and in the interpreter.
+func testGoFuelIsExact(t *testing.T, m *engine.Module) {
+	sequence := func(m *engine.Module) (used []int64) {
+		i := instantiate(t, m)
+		used = append(used, i.Fuel())
+		for n := range 40 {
+			action := []uint16{goPrint, goAllocate, goClock, goRandom}[n%4]
+			goSay(t, i, abi.ReduceInput{Action: action, Seq: uint64(n), Now: int64(n), Seed: [16]byte{byte(n)}})
+			require.NoError(t, i.Housekeep())
+			used = append(used, i.Fuel())
+		}
+		return used
+	}
+	first := sequence(m)
+	require.Equal(t, first, sequence(m))
+	interpreted := load(t, open(t, engine.Config{Interpreter: true}), "t", enginetest.BuildGo(t, "./host/engine/testdata/goguest"))
+	require.Equal(t, first, sequence(interpreted))
 }

@@ -48,9 +48,14 @@ func TestFuel_ofTrapsIsExact(t *testing.T) {
 	}
 }
 
-// A call that overdraws its fuel on the way out, where nothing looks at the counter, is out of fuel all the same.
+// A call that overdraws its fuel on the way out, where nothing looks at the counter, is out of fuel all the same: with one unit less than
+// it uses, and with any less.
 func TestFuel_overdrawnAtTheEnd(t *testing.T) {
-	m := load(t, open(t, engine.Config{}), "t", enginetest.Counter(t))
+	wasm := enginetest.Guest(t, `(func (export "cr1_reduce") (param $len i32) (result i64) (local $span i64)
+	  (local.set $span (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))
+	  (if (local.get $len) (then (local.set $len (i32.mul (local.get $len) (i32.const 3)))))
+	  (local.get $span))`)
+	m := load(t, open(t, engine.Config{}), "t", wasm)
 	in := abi.ReduceInput{Mode: abi.Fresh, Body: enginetest.Action("increment", 1)}
 	var out abi.Output
 	i := instantiate(t, m)

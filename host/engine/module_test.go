@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/engine"
@@ -107,27 +109,61 @@ func TestModule_swapsWhileCallsRun(t *testing.T) {
 }
 
 // A loader that gives up does not fail those who wait for the same module.
-func TestLoad_concurrently(t *testing.T) {
+func TestLoad_givenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		compiling, goOn := make(chan struct{}, 1), make(chan struct{})
+		e := open(t, engine.Config{Compiled: func(observe.Compiled) {
+			select {
+			case compiling <- struct{}{}:
+				<-goOn // the first one to be compiled holds the others up
+			default:
+			}
+		}})
+		background := func(ctx context.Context, wasm []byte) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				m, err := e.Load(ctx, "t", wasm)
+				if m != nil {
+					_ = m.Close()
+				}
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		ctx, giveUp := context.WithCancel(t.Context())
+		slow := background(t.Context(), version(t, 1))
+		first, second := background(ctx, version(t, 2)), background(t.Context(), version(t, 2))
+		giveUp()
+		require.ErrorIs(t, <-first, context.Canceled)
+		close(goOn)
+		require.NoError(t, <-slow)
+		require.NoError(t, <-second)
+		require.Zero(t, engine.CodesOf(e))
+	})
+}
+
+// Modules that came and went leave neither code nor memory.
+func TestLoad_leavesNothing(t *testing.T) {
 	e := open(t, engine.Config{})
-	var wg sync.WaitGroup
-	for n := range 16 {
-		wg.Go(func() {
-			ctx, cancel := context.WithCancel(context.Background())
-			if n%2 == 0 {
-				cancel()
-			}
-			defer cancel()
-			m, err := e.Load(ctx, "t", version(t, n/8))
-			if n%2 == 1 && err != nil {
-				t.Error(err)
-			}
-			if m != nil {
-				_ = m.Close()
-			}
-		})
+	heap := func(from, to int) int {
+		for n := from; n < to; n++ {
+			m := mustLoad(t, e, "t", version(t, n))
+			i, err := m.Instantiate(context.Background(), nil)
+			require.NoError(t, err)
+			require.NoError(t, m.Close())
+			require.NoError(t, i.Close())
+		}
+		runtime.GC()
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int(stats.HeapAlloc)
 	}
-	wg.Wait()
+	before := heap(0, 20)
+	require.Less(t, heap(20, 300), before+256<<10)
 	require.Zero(t, engine.CodesOf(e))
+	require.Zero(t, engine.DomainsOf(e))
 }
 
 // A guest cannot reach its neighbours by name.
