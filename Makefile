@@ -13,6 +13,9 @@ FUZZTIME ?= 10s
 COUNT    ?= 1
 BENCH    ?= .
 
+# The benchmarks that compare two sides; BENCH_PACKAGES=./... for all there are.
+BENCH_PACKAGES ?= ./host/engine/meter ./host/engine ./host
+
 .DEFAULT_GOAL := help
 .PHONY: help run build plugins test race fuzz bench bench-peers soak lint check format vet tidy wasip1 clean-tree FORCE
 
@@ -42,8 +45,8 @@ fuzz: ## fuzz each decoder for FUZZTIME (10s)
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
 	done
 
-bench: ## run the benchmarks; BENCH=regexp COUNT=n
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+bench: ## run the comparisons; BENCH=regexp COUNT=n BENCH_PACKAGES=./...
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(BENCH_PACKAGES)
 
 bench-peers: ## run the counter on Extism and go-plugin beside ours
 	cd bench && $(GO) run .
@@ -59,11 +62,14 @@ check: format vet lint tidy wasip1 clean-tree ## format, vet, lint, tidy, wasip1
 format:
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted (gofmt -w):"; echo "$$files"; exit 1; }
 
+# bench is a module of its own and would otherwise go stale unseen.
 vet:
 	$(GO) vet ./...
+	cd bench && $(GO) vet ./...
 
 tidy:
 	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
 
 wasip1:
 	$(WASIP1) $(GO) build $(GUESTS)
