@@ -41,6 +41,7 @@ func (s *Shard) write(st *store, row journal.Store) {
 	b := new(journal.Batch)
 	journal.PutStore(b, s.id(st.key), &row)
 	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: rowWrite{st}})
+	s.committer.Kick() // the caller at hand may be one of another store
 	if h := s.hooks.Load().Halted; h != nil && was != row.HaltCode {
 		h(&observe.Halted{Key: st.key, Code: row.HaltCode, Reason: row.HaltReason, Resumed: row.HaltCode == ""})
 	}

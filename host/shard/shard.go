@@ -47,7 +47,9 @@ func New(index int, config Config, active *Revision) *Shard {
 	commit := journal.Config{}
 	if active.Hooks.Committed != nil {
 		commit.Observe = func(c journal.Commit) {
-			s.hooks.Load().Committed(&observe.Committed{Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err})
+			if committed := s.hooks.Load().Committed; committed != nil {
+				committed(&observe.Committed{Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err})
+			}
 		}
 	}
 	s.committer = journal.NewCommitter(s.config.Backend, commit)

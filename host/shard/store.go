@@ -18,7 +18,7 @@ import (
 // State is an encoded state.
 type State struct {
 	Seq      uint64
-	Revision string // that answers for the store now
+	Revision string // that made it
 	Body     []byte // msgpack; shared and immutable
 }
 
