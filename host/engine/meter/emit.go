@@ -58,10 +58,10 @@ func (s *source) rewrite(c *code) ([]byte, error) {
 	wroteGlobals, wroteExports, named := false, false, false
 	missing := func(place int) {
 		if !wroteGlobals && place > 2*sectionGlobal {
-			out, wroteGlobals = appendSection(out, sectionGlobal, s.globalSection(w, section{})), true
+			out, wroteGlobals = appendSection(out, sectionGlobal, s.globalSection(section{})), true
 		}
 		if !wroteExports && place > 2*sectionExport {
-			out, wroteExports = appendSection(out, sectionExport, s.exportSection(w, section{})), true
+			out, wroteExports = appendSection(out, sectionExport, s.exportSection(section{})), true
 		}
 	}
 	for _, sec := range s.sections {
@@ -82,9 +82,9 @@ func (s *source) rewrite(c *code) ([]byte, error) {
 		case sectionMemory:
 			content = s.memorySection()
 		case sectionGlobal:
-			content, wroteGlobals = s.globalSection(w, sec), true
+			content, wroteGlobals = s.globalSection(sec), true
 		case sectionExport:
-			content, wroteExports = s.exportSection(w, sec), true
+			content, wroteExports = s.exportSection(sec), true
 		case sectionCode:
 			content = bodies
 		}
@@ -120,19 +120,19 @@ func (s *source) typeSection(w *rewriter, sec section) []byte {
 	return out
 }
 
-func (s *source) globalSection(w *rewriter, sec section) []byte {
-	out := s.extend(sec, len(s.globals), 2)
+func (s *source) globalSection(sec section) []byte {
+	out := s.extend(sec, len(s.globals), addedGlobals)
 	for _, value := range []int64{s.limits.StartFuel, s.limits.Depth} {
 		out = append(appendS64(append(out, typeI64, 1, opI64Const), value), opEnd)
 	}
 	return out
 }
 
-func (s *source) exportSection(w *rewriter, sec section) []byte {
-	out := s.extend(sec, len(s.exports), 2)
+func (s *source) exportSection(sec section) []byte {
+	out := s.extend(sec, len(s.exports), addedExports)
 	for i, name := range []string{FuelGlobal, DepthGlobal} {
 		out = append(appendU32(out, uint32(len(name))), name...)
-		out = appendU32(append(out, KindGlobal), w.fuelGlobal+uint32(i))
+		out = appendU32(append(out, KindGlobal), uint32(len(s.globals)+i))
 	}
 	return out
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // TestRewrite_goGuest runs a real Go program original, metered, and metered in the interpreter: it passes all bounds by default, results
-// agree call by call, and so does the fuel of the last two.
+// agree call by call, and so does the fuel of the last two. Spinning ends it for lack of fuel, endless recursion for lack of depth.
 func TestRewrite_goGuest(t *testing.T) {
 	guest, err := goGuest()
 	require.NoError(t, err)
@@ -49,27 +49,16 @@ func TestRewrite_goGuest(t *testing.T) {
 		require.Less(t, counter(metered, FuelGlobal), int64(math.MaxInt64))
 		require.EqualValues(t, DefaultDepth, counter(metered, DepthGlobal), c.export)
 	}
-}
-
-// TestRewrite_goGuestStops: a Go program that spins runs out of fuel, one that recurses for ever out of depth.
-func TestRewrite_goGuestStops(t *testing.T) {
-	guest, err := goGuest()
-	require.NoError(t, err)
-	m, err := Rewrite(guest, Limits{})
-	require.NoError(t, err)
-
-	spinning := start(t, wazero.NewRuntimeConfigCompiler(), m.Bytes)
-	refuel(spinning, 10_000_000)
-	_, err = spinning.ExportedFunction("spin").Call(t.Context())
+	refuel(interpreted, 10_000_000)
+	_, err = interpreted.ExportedFunction("spin").Call(t.Context())
 	require.ErrorContains(t, err, "unreachable")
-	require.Negative(t, counter(spinning, FuelGlobal))
-	require.Positive(t, counter(spinning, DepthGlobal))
+	require.Negative(t, counter(interpreted, FuelGlobal))
+	require.Positive(t, counter(interpreted, DepthGlobal))
 
-	diving := start(t, wazero.NewRuntimeConfigCompiler(), m.Bytes)
-	refuel(diving, math.MaxInt64)
-	_, err = diving.ExportedFunction("dive").Call(t.Context(), 1)
+	refuel(metered, math.MaxInt64)
+	_, err = metered.ExportedFunction("dive").Call(t.Context(), 1)
 	require.ErrorContains(t, err, "unreachable")
 	require.ErrorContains(t, err, "main.dive", "names survive")
-	require.Negative(t, counter(diving, DepthGlobal))
-	require.Positive(t, counter(diving, FuelGlobal))
+	require.Negative(t, counter(metered, DepthGlobal))
+	require.Positive(t, counter(metered, FuelGlobal))
 }

@@ -3,6 +3,7 @@ package meter
 import (
 	"crypto/sha256"
 	"math"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -92,4 +93,22 @@ func TestRewrite_tables(t *testing.T) {
 	require.EqualValues(t, -1, grow(21))
 	require.EqualValues(t, 30, grow(20))
 	require.EqualValues(t, -1, grow(1))
+}
+
+// TestRewrite_concurrent: any number of goroutines may rewrite the same bytes.
+func TestRewrite_concurrent(t *testing.T) {
+	wasm := smallGuest()
+	want, err := Rewrite(wasm, Limits{})
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if m, err := Rewrite(wasm, Limits{}); err != nil || m.Digest != want.Digest {
+					t.Errorf("%v, digest %x", err, m.Digest)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -1,10 +1,11 @@
 package meter
 
-// What metering adds to a function, as far as bounds must know it before the code is written.
+// What metering adds, as far as bounds must know it before the code is written.
 const (
-	addedLocals = 2 // the fuel counter, and the length of bulk operations
-	addedBlocks = 2 // one that all exits leave through, one that an empty counter leaves through
-	addedCalls  = 2 // mutable globals
+	addedLocals  = 2 // the fuel counter, and the length of bulk operations
+	addedBlocks  = 2 // one that all exits leave through, one that an empty counter leaves through
+	addedGlobals = 2 // the counters, both mutable
+	addedExports = 2
 )
 
 // function is what the first pass learns about a function with a body.
@@ -52,7 +53,7 @@ func (s *source) scan() (*code, error) {
 		code:    &code{functions: make([]function, 0, len(s.bodies))},
 		d:       decoder{reader: reader{module: s.bytes}, opcodes: opcodeTable()},
 		callers: make([]uint32, len(s.bodies)),
-		mutable: s.mutableGlobals() + addedCalls,
+		mutable: s.mutableGlobals() + addedGlobals,
 	}
 	for i := range s.bodies {
 		if err := c.function(i); err != nil {

@@ -1,8 +1,8 @@
 package meter
 
 import (
+	"cmp"
 	"fmt"
-	"math"
 )
 
 const (
@@ -22,30 +22,12 @@ const (
 	sectionTag
 )
 
-// The kinds of imports and exports.
-const (
-	KindFunction byte = iota
-	KindTable
-	KindMemory
-	KindGlobal
-	kindTag
-)
-
-// memoryPages is the number of pages a 32-bit memory can have at all.
-const memoryPages = 1 << 16
-
 type section struct {
 	id         byte
 	start, end int // of the content
 }
 
 type functionType struct{ params, results []byte }
-
-type table struct {
-	ref      byte
-	min, max uint32
-	hasMax   bool
-}
 
 type global struct {
 	typ     byte
@@ -187,17 +169,12 @@ func (s *source) complete() error {
 	if s.dataCount >= 0 && s.dataCount != s.dataSegments {
 		return &MalformedError{Offset: len(s.bytes), What: fmt.Sprintf("data count %d for %d data segments", s.dataCount, s.dataSegments)}
 	}
-	for _, f := range []func() error{
-		func() error { return bound("module", "functions", len(s.functions), s.limits.Functions) },
-		func() error { return bound("module", "exports", len(s.exports)+2, s.limits.Exports) },
-		func() error { return bound("module", "globals", len(s.globals)+2, s.limits.Globals) },
-		func() error { return bound("module", "segments", s.elements+s.dataSegments, s.limits.Segments) },
-	} {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(
+		bound("module", "functions", len(s.functions), s.limits.Functions),
+		bound("module", "exports", len(s.exports)+addedExports, s.limits.Exports),
+		bound("module", "globals", len(s.globals)+addedGlobals, s.limits.Globals),
+		bound("module", "segments", s.elements+s.dataSegments, s.limits.Segments),
+	)
 }
 
 // bound refuses have things when the limit is lower.
@@ -275,44 +252,6 @@ func (s *source) function(r *reader, where string) int {
 	return int(f)
 }
 
-func (s *source) readImports(r *reader) {
-	n := r.count("imports", 4)
-	if !r.bound("module", "functions", n, s.limits.Functions) {
-		return
-	}
-	for i := 0; i < n && r.err == nil; i++ {
-		module, name := r.name(s.limits.NameBytes), r.name(s.limits.NameBytes)
-		where := fmt.Sprintf("import %d %s.%s", i, module, name)
-		at := r.pos
-		kind := r.byte()
-		if r.err != nil {
-			return
-		}
-		switch kind {
-		case KindFunction:
-		case KindTable:
-			r.refuse(&FeatureError{Feature: "imported table", Where: where})
-		case KindMemory:
-			r.refuse(&FeatureError{Feature: "imported memory", Where: where})
-		case KindGlobal:
-			r.refuse(&FeatureError{Feature: "imported global", Where: where})
-		case kindTag:
-			r.refuse(&FeatureError{Feature: "exceptions", Where: where})
-		default:
-			r.fail(at, "%s: unknown kind 0x%02x", where, kind)
-		}
-		t := s.typeIndex(r, where)
-		if r.err != nil {
-			return
-		}
-		s.functions = append(s.functions, t)
-		s.imports = append(s.imports, Import{
-			Module: module, Name: name, Kind: kind,
-			Params: s.types[t].params, Results: s.types[t].results,
-		})
-	}
-}
-
 func (s *source) readFunctions(r *reader) {
 	n := r.count("functions", 1)
 	if !r.bound("module", "functions", n+s.imported(), s.limits.Functions) {
@@ -323,101 +262,9 @@ func (s *source) readFunctions(r *reader) {
 	}
 }
 
-func (s *source) readTables(r *reader) {
-	n := r.count("tables", 3)
-	if !r.bound("module", "tables", n, s.limits.Tables) {
-		return
-	}
-	for i := 0; i < n && r.err == nil; i++ {
-		where := fmt.Sprintf("table %d", i)
-		if !r.done() && r.module[r.pos] == 0x40 {
-			r.refuse(&FeatureError{Feature: "typed references", Where: where})
-			return
-		}
-		t := table{ref: r.refType(where)}
-		r.readLimits(where, &t)
-		s.tables = append(s.tables, t)
-	}
-	s.growTables(r)
-}
-
-// growTables bounds the entries of all tables together and gives each table without a maximum an equal share of what is left.
-func (s *source) growTables(r *reader) {
-	var total uint64
-	open := 0
-	for _, t := range s.tables {
-		if t.hasMax {
-			total += uint64(t.max)
-		} else {
-			total += uint64(t.min)
-			open++
-		}
-	}
-	limit := uint64(s.limits.TableEntries)
-	if total > limit {
-		r.refuse(&BoundError{What: "table entries", Where: "module", Have: total, Limit: limit})
-		return
-	}
-	for i := range s.tables {
-		if t := &s.tables[i]; !t.hasMax {
-			t.max, t.hasMax = uint32(min(uint64(t.min)+(limit-total)/uint64(open), math.MaxUint32)), true
-		}
-	}
-}
-
-func (r *reader) readLimits(where string, t *table) {
-	at := r.pos
-	flags := r.byte()
-	switch {
-	case r.err != nil:
-		return
-	case flags&^3 == 0 && flags&2 != 0:
-		r.refuse(&FeatureError{Feature: "threads", Where: where})
-		return
-	case flags&^7 == 0 && flags&4 != 0:
-		r.refuse(&FeatureError{Feature: "64-bit addresses", Where: where})
-		return
-	case flags > 1:
-		r.fail(at, "%s: limits flag 0x%02x", where, flags)
-		return
-	}
-	t.min = r.u32()
-	if flags == 1 {
-		t.hasMax = true
-		if t.max = r.u32(); r.err == nil && t.max < t.min {
-			r.fail(at, "%s: minimum %d above maximum %d", where, t.min, t.max)
-		}
-	}
-}
-
-func (s *source) readMemory(r *reader) {
-	n := r.count("memories", 2)
-	if !r.bound("module", "memories", n, 1) || n == 0 {
-		return
-	}
-	var m table
-	at := r.pos
-	r.readLimits("memory", &m)
-	if r.err != nil {
-		return
-	}
-	if m.min > memoryPages || m.hasMax && m.max > memoryPages {
-		r.fail(at, "memory: more than 4 GiB")
-		return
-	}
-	limit := s.limits.MemoryPages
-	if !r.bound("memory", "pages at start", int(m.min), int(limit)) {
-		return
-	}
-	if !m.hasMax || m.max > limit {
-		m.max, m.hasMax = limit, true
-	}
-	s.memory = &m
-}
-
 func (s *source) readGlobals(r *reader) {
 	n := r.count("globals", 4)
-	if !r.bound("module", "globals", n+2, s.limits.Globals) {
+	if !r.bound("module", "globals", n+addedGlobals, s.limits.Globals) {
 		return
 	}
 	d := &decoder{reader: *r, opcodes: opcodeTable()}
@@ -439,157 +286,6 @@ func (s *source) readGlobals(r *reader) {
 	*r = d.reader
 }
 
-// constant reads a constant expression and its end.
-func (s *source) constant(d *decoder) {
-	var in instruction
-	for d.err == nil {
-		at := d.pos
-		d.next(&in)
-		if d.err != nil {
-			return
-		}
-		switch in.op {
-		case opEnd:
-			return
-		case opI32Const, opI64Const, opF32Const, opF64Const, opRefNull,
-			opI32Add, opI32Sub, opI32Mul, opI64Add, opI64Sub, opI64Mul:
-		case opGlobalGet:
-			if int(in.index) >= len(s.globals) {
-				d.fail(at, "%s: global %d of %d", d.where, in.index, len(s.globals))
-			}
-		case opRefFunc:
-			s.address(d, at, in.index)
-		case opVector:
-			if in.sub != vectorConst {
-				d.fail(at, "%s: not a constant expression", d.where)
-			}
-		default:
-			d.fail(at, "%s: not a constant expression", d.where)
-		}
-	}
-}
-
-// address notes that a reference to a function exists.
-func (s *source) address(d *decoder, at int, function uint32) {
-	if int(function) >= len(s.functions) {
-		d.fail(at, "%s: function %d of %d", d.where, function, len(s.functions))
-		return
-	}
-	if s.addressed == nil {
-		s.addressed = make([]bool, len(s.functions))
-	}
-	s.addressed[function] = true
-}
-
-func (s *source) readExports(r *reader) {
-	n := r.count("exports", 3)
-	if !r.bound("module", "exports", n+2, s.limits.Exports) {
-		return
-	}
-	seen := make(map[string]bool, n)
-	for i := 0; i < n && r.err == nil; i++ {
-		nameAt := r.pos
-		e := Export{Name: r.name(s.limits.NameBytes)}
-		if r.err != nil {
-			return
-		}
-		where := fmt.Sprintf("export %q", e.Name)
-		e.Kind = r.byte()
-		at := r.pos
-		e.Index = r.u32()
-		if r.err != nil {
-			return
-		}
-		var size int
-		switch e.Kind {
-		case KindFunction:
-			size = len(s.functions)
-		case KindTable:
-			size = len(s.tables)
-		case KindMemory:
-			if s.memory != nil {
-				size = 1
-			}
-		case KindGlobal:
-			size = len(s.globals)
-		case kindTag:
-			r.refuse(&FeatureError{Feature: "exceptions", Where: where})
-			return
-		default:
-			r.fail(at-1, "%s: unknown kind 0x%02x", where, e.Kind)
-			return
-		}
-		switch {
-		case uint64(e.Index) >= uint64(size):
-			r.fail(at, "%s: index %d of %d", where, e.Index, size)
-		case seen[e.Name]:
-			r.fail(nameAt, "%s: exported twice", where)
-		case e.Name == FuelGlobal || e.Name == DepthGlobal:
-			r.refuse(&FeatureError{Feature: "a name reserved for metering", Where: where})
-		case e.Kind == KindFunction:
-			t := s.signature(int(e.Index))
-			e.Params, e.Results = t.params, t.results
-		case e.Kind == KindGlobal:
-			e.Results = []byte{s.globals[e.Index].typ}
-		}
-		seen[e.Name] = true
-		s.exports = append(s.exports, e)
-	}
-}
-
-func (s *source) readElements(r *reader) {
-	s.elements = r.count("element segments", 2)
-	if !r.bound("module", "segments", s.elements, s.limits.Segments) {
-		return
-	}
-	d := &decoder{reader: *r, opcodes: opcodeTable()}
-	for i := 0; i < s.elements && d.err == nil; i++ {
-		d.where = fmt.Sprintf("element segment %d", i)
-		s.readElement(d)
-	}
-	*r = d.reader
-}
-
-func (s *source) readElement(d *decoder) {
-	at := d.pos
-	flags := d.u32()
-	if flags > 7 {
-		d.fail(at, "%s: flags 0x%02x", d.where, flags)
-		return
-	}
-	const passive, explicit, expressions = 1, 2, 4
-	active := flags&passive == 0
-	if active && flags&explicit != 0 {
-		at := d.pos
-		if t := d.u32(); d.err == nil && int(t) >= len(s.tables) {
-			d.fail(at, "%s: table %d of %d", d.where, t, len(s.tables))
-		}
-	}
-	if active {
-		s.constant(d)
-	}
-	if flags&3 != 0 {
-		if flags&expressions != 0 {
-			d.refType(d.where)
-		} else {
-			d.zero()
-		}
-	}
-	n := d.count("elements", 1)
-	s.elementEntries += n
-	if !d.bound("module", "element entries", s.elementEntries, s.limits.ElementEntries) {
-		return
-	}
-	for j := 0; j < n && d.err == nil; j++ {
-		if flags&expressions != 0 {
-			s.constant(d)
-		} else {
-			at := d.pos
-			s.address(d, at, d.u32())
-		}
-	}
-}
-
 func (s *source) readBodies(r *reader) {
 	n := r.count("function bodies", 3)
 	if want := len(s.functions) - s.imported(); n != want {
@@ -605,28 +301,4 @@ func (s *source) readBodies(r *reader) {
 		s.bodies = append(s.bodies, section{start: r.pos, end: r.pos + size})
 		r.skip(size)
 	}
-}
-
-func (s *source) readData(r *reader) {
-	s.dataSegments = r.count("data segments", 2)
-	if !r.bound("module", "segments", s.elements+s.dataSegments, s.limits.Segments) {
-		return
-	}
-	d := &decoder{reader: *r, opcodes: opcodeTable()}
-	for i := 0; i < s.dataSegments && d.err == nil; i++ {
-		d.where = fmt.Sprintf("data segment %d", i)
-		at := d.pos
-		flags := d.u32()
-		if flags > 2 {
-			d.fail(at, "%s: flags 0x%02x", d.where, flags)
-		}
-		if flags == 2 && d.u32() != 0 {
-			d.fail(at, "%s: memory other than 0", d.where)
-		}
-		if flags != 1 {
-			s.constant(d)
-		}
-		d.skip(d.count("data bytes", 1))
-	}
-	*r = d.reader
 }

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,71 +23,6 @@ import (
 
 // features are those of the ABI.
 const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst
-
-// specScript is what wast2json makes of a .wast file.
-type specScript struct {
-	Commands []specCommand `json:"commands"`
-}
-
-type specCommand struct {
-	Type       string      `json:"type"`
-	Line       int         `json:"line"`
-	Name       string      `json:"name"`
-	Filename   string      `json:"filename"`
-	As         string      `json:"as"`
-	Action     specAction  `json:"action"`
-	Expected   []specValue `json:"expected"`
-	ModuleType string      `json:"module_type"`
-}
-
-type specAction struct {
-	Type   string      `json:"type"`
-	Module string      `json:"module"`
-	Field  string      `json:"field"`
-	Args   []specValue `json:"args"`
-}
-
-type specValue struct {
-	Type     string `json:"type"`
-	LaneType string `json:"lane_type"`
-	Value    any    `json:"value"`
-}
-
-// bits are the value as wazero passes it. Arguments are never NaN patterns, so no results are interpreted here at all:
-// the metered module is compared with the original.
-func (v specValue) bits(t *testing.T) []uint64 {
-	if v.Type != "v128" {
-		s, _ := v.Value.(string)
-		if s == "" || s == "null" {
-			return []uint64{0}
-		}
-		n := parseBits(t, s)
-		if v.Type == "externref" {
-			n++ // wazero takes 0 for null
-		}
-		return []uint64{n}
-	}
-	width, err := strconv.Atoi(v.LaneType[1:])
-	require.NoError(t, err)
-	var halves [2]uint64
-	for i, lane := range v.Value.([]any) {
-		at := i * width
-		halves[at/64] |= parseBits(t, lane.(string)) << (at % 64)
-	}
-	return halves[:]
-}
-
-func parseBits(t *testing.T, s string) uint64 {
-	if strings.HasPrefix(s, "nan") {
-		return 0x7fc00000
-	}
-	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
-		return n
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	require.NoError(t, err)
-	return uint64(n)
-}
 
 // specWorld runs a script in one runtime.
 type specWorld struct {
@@ -150,7 +84,11 @@ func TestRewrite_spec(t *testing.T) {
 	require.NoError(t, err)
 	counts := &specCounts{n: map[string]int{}}
 	t.Run("suite", func(t *testing.T) {
-		for _, suite := range []string{"v1", "v2", "extended-const", "tail-call", "threads", "exception-handling", "typed-function-references"} {
+		suites := []string{"v1", "v2", "extended-const", "tail-call", "threads", "exception-handling", "typed-function-references"}
+		if underRace {
+			suites = []string{"extended-const"}
+		}
+		for _, suite := range suites {
 			scripts, err := filepath.Glob(filepath.Join(dir, suite, "testdata", "*.json"))
 			require.NoError(t, err)
 			require.NotEmpty(t, scripts)
@@ -165,7 +103,9 @@ func TestRewrite_spec(t *testing.T) {
 	for _, what := range slices.Sorted(maps.Keys(counts.n)) {
 		t.Logf("%6d %s", counts.n[what], what)
 	}
-	require.Equal(t, wantSpecCounts, counts.n)
+	if !underRace {
+		require.Equal(t, wantSpecCounts, counts.n)
+	}
 }
 
 var wantSpecCounts = map[string]int{
@@ -342,50 +282,6 @@ func specCall(t *testing.T, what string, c specCommand, worlds []*specWorld, cou
 		require.Equal(t, fuel[0], fuel[1], "%s: fuel", what)
 	}
 	counts.add(c.Type, 1)
-}
-
-// normalise takes out what may differ between two runs of the same function: the unused half of 32-bit values, the bits of NaNs, the address of a function.
-func normalise(results []uint64, types []api.ValueType, expected []specValue) {
-	at := 0
-	for i, typ := range types {
-		v := &results[at]
-		at++
-		switch typ {
-		case api.ValueTypeI32:
-			*v &= math.MaxUint32
-		case api.ValueTypeF32:
-			*v = quiet(*v&math.MaxUint32, "f32")
-		case api.ValueTypeF64:
-			*v = quiet(*v, "f64")
-		case 0x7b: // v128
-			if i < len(expected) {
-				*v, results[at] = quiet(*v, expected[i].LaneType), quiet(results[at], expected[i].LaneType)
-			}
-			at++
-		case 0x70: // funcref
-			*v = min(*v, 1)
-		}
-	}
-}
-
-// quiet replaces NaNs by one of them. Which operand's payload survives an addition is left to the machine.
-func quiet(bits uint64, typ string) uint64 {
-	switch typ {
-	case "f64":
-		if math.IsNaN(math.Float64frombits(bits)) {
-			return 0x7ff8 << 48
-		}
-	case "f32":
-		low, high := bits&math.MaxUint32, bits>>32
-		if math.IsNaN(float64(math.Float32frombits(uint32(low)))) {
-			low = 0x7fc0 << 16
-		}
-		if math.IsNaN(float64(math.Float32frombits(uint32(high)))) {
-			high = 0x7fc0 << 16
-		}
-		return high<<32 | low
-	}
-	return bits
 }
 
 // cause is the first line of an error, which names the trap; the others are the stack.
