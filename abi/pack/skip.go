@@ -5,32 +5,33 @@ const MaxDepth = 64
 
 // Skip reads the next value, whatever it is, and checks that it is well formed and nests at most MaxDepth deep.
 func (r *Reader) Skip() {
+	if n := r.skipOne(); n > 0 {
+		r.skipNested(n)
+	}
+}
+
+// skipNested reads the n values of a container.
+func (r *Reader) skipNested(n int) {
 	var left [MaxDepth]int // values still to come at each open level
-	depth := 0
-	for {
+	left[0] = n
+	for depth := 0; depth >= 0; {
+		if left[depth] == 0 {
+			depth--
+			continue
+		}
+		left[depth]--
 		n := r.skipOne()
 		if r.what != "" {
 			return
 		}
-		if n > 0 {
-			if depth == MaxDepth {
-				r.what = "arrays and maps nest too deep"
-				return
-			}
-			left[depth] = n
-			depth++
+		if n == 0 {
 			continue
 		}
-		for depth > 0 {
-			left[depth-1]--
-			if left[depth-1] > 0 {
-				break
-			}
-			depth--
-		}
-		if depth == 0 {
+		if depth++; depth == MaxDepth {
+			r.what = "arrays and maps nest too deep"
 			return
 		}
+		left[depth] = n
 	}
 }
 
