@@ -339,12 +339,21 @@ func TestHousekeep(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	m := load(t, open(t, engine.Config{}), "t", enginetest.Counter(t))
+	e, err := engine.New(context.Background(), engine.Config{})
+	require.NoError(t, err)
+	m, err := e.Load(context.Background(), "t", enginetest.Counter(t))
+	require.NoError(t, err)
 	i, err := m.Instantiate(context.Background(), nil)
 	require.NoError(t, err)
 	require.NoError(t, i.Close())
 	require.NoError(t, i.Close())
 	require.ErrorIs(t, i.Reduce(&abi.ReduceInput{}, fuel, new(abi.Output)), engine.ErrPoisoned)
+	_, err = i.Migrate(1, 2, nil, false)
+	require.ErrorIs(t, err, engine.ErrPoisoned)
+	require.NoError(t, e.Close())
+	require.NoError(t, m.Close(), "a handle may outlive its engine")
+	_, err = m.Instantiate(context.Background(), nil)
+	require.ErrorIs(t, err, engine.ErrClosed)
 }
 
 // The path that every action takes does not allocate.

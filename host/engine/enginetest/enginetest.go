@@ -5,6 +5,7 @@
 //	enginetest.Guest(tb, src)                     a guest out of what is particular about it, see Guest
 //	enginetest.GuestWith(tb, manifest, src)       the same with a manifest of one's own
 //	enginetest.Counter(tb)                        a small conforming counter in WebAssembly text, residency slots
+//	enginetest.CounterModule()                    the same for an Example
 //	enginetest.Manifest()                         the manifest that Guest and Counter describe
 //	enginetest.Action(typ, by...)                 an action of theirs, encoded
 //

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
+	"github.com/crhost/crhost/internal/wat"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,6 +48,11 @@ func Guest(tb testing.TB, fields string) []byte {
 // GuestWith is Guest with another manifest, which may be an invalid one.
 func GuestWith(tb testing.TB, m *abi.Manifest, fields string) []byte {
 	tb.Helper()
+	return Wat(tb, module(m, fields))
+}
+
+// module is the text of a guest.
+func module(m *abi.Manifest, fields string) string {
 	out := abi.Output{Body: m.Append(nil)}
 	frame := out.Append(nil)
 	var b strings.Builder
@@ -62,7 +68,7 @@ func GuestWith(tb testing.TB, m *abi.Manifest, fields string) []byte {
 		fmt.Fprintf(&b, `\%02x`, c)
 	}
 	b.WriteString("\"))\n")
-	return Wat(tb, b.String())
+	return b.String()
 }
 
 // Counter is a conforming counter in a few hundred bytes: state {count: int}, the actions of Manifest, rejection "overflow".
@@ -70,6 +76,9 @@ func Counter(tb testing.TB) []byte {
 	tb.Helper()
 	return Guest(tb, counter)
 }
+
+// CounterModule is Counter for an example, which has no testing.TB.
+func CounterModule() ([]byte, error) { return wat.Compile(module(Manifest(), counter)) }
 
 // CounterWith is Counter with another manifest, which must have its actions first.
 func CounterWith(tb testing.TB, m *abi.Manifest) []byte {
