@@ -29,16 +29,19 @@ func TestRewrite_goGuest(t *testing.T) {
 	require.Equal(t, counter(metered, FuelGlobal), counter(interpreted, FuelGlobal), "fuel of start-up")
 	require.EqualValues(t, DefaultDepth, counter(metered, DepthGlobal))
 	for _, c := range []struct {
-		export string
-		arg    uint64
+		export    string
+		arg, want uint64 // want 0: whatever the original says
 	}{
-		{"increment", 5}, {"increment", math.MaxInt64}, {"increment", 1},
-		{"fib", 12}, {"words", 10}, {"sieve", 500}, {"matrix", 6}, {"fault", 1}, {"fault", 9}, {"words", 20},
+		{"increment", 5, 5}, {"increment", math.MaxInt64, math.MaxUint64}, {"increment", 1, 6},
+		{"fib", 12, 144}, {"words", 10, 0}, {"sieve", 500, 95}, {"matrix", 6, 0}, {"fault", 1, 2}, {"fault", 9, 0}, {"words", 20, 0},
 	} {
 		refuel(metered, math.MaxInt64)
 		refuel(interpreted, math.MaxInt64)
 		want, err := plain.ExportedFunction(c.export).Call(t.Context(), c.arg)
 		require.NoError(t, err)
+		if c.want != 0 {
+			require.Equal(t, c.want, want[0], c.export)
+		}
 		got, err := metered.ExportedFunction(c.export).Call(t.Context(), c.arg)
 		require.NoError(t, err)
 		require.Equal(t, want, got, c.export)
