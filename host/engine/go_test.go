@@ -1,3 +1,5 @@
+//go:build !race
+
 package engine_test
 
 import (
@@ -23,7 +25,7 @@ const (
 	goSleep
 )
 
-// TestGo runs a guest in Go, compiled once.
+// TestGo runs a guest in Go, compiled once. It has one goroutine: the race detector would make its compiling take half a minute and see nothing.
 func TestGo(t *testing.T) {
 	m := load(t, open(t, engine.Config{}), "t", enginetest.BuildGo(t, "./host/engine/testdata/goguest"))
 	for name, test := range map[string]func(*testing.T, *engine.Module){
