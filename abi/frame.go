@@ -107,7 +107,7 @@ func (in *ReduceInput) Encode(dst []byte) int {
 // Decode reads a frame; the slices of in alias b. A guest answers an error by trapping: a host that sends such a frame is broken.
 // Errors are *FrameError.
 func (in *ReduceInput) Decode(b []byte) error {
-	h, err := ReduceHeaderOf(b)
+	h, _, err := ReduceHeaderOf(b)
 	if err != nil {
 		return err
 	}
@@ -122,18 +122,23 @@ func (in *ReduceInput) Decode(b []byte) error {
 // ReduceHeader is the header of a reduce frame, read in place: for guests, which want few of its fields and want them fast.
 type ReduceHeader [ReduceHeaderLen]byte
 
-// ReduceHeaderOf returns the header of the frame b, which it aliases, after checking the frame whole. Errors are *FrameError.
-func ReduceHeaderOf(b []byte) (*ReduceHeader, error) {
+// ReduceHeaderOf returns the header of the frame b and its action, which both alias b, after checking the frame whole. Errors are *FrameError.
+func ReduceHeaderOf(b []byte) (h *ReduceHeader, body []byte, err error) {
 	if len(b) >= ReduceHeaderLen {
 		h := (*ReduceHeader)(b)
 		lengths := h.word(56)
-		size := ReduceHeaderLen + lengths&0xffffffff + lengths>>32 + h.word(64)&0xffffffff
+		start := ReduceHeaderLen + lengths&0xffffffff
+		end := start + lengths>>32
 		// What this package writes passes here; what is wrong, and a longer header, is told apart below.
-		if h.word(0)&0xff00_ffffffff == Version|ReduceHeaderLen<<16 && uint32(h.word(8)) == 0 && h[4] <= uint8(Resident) && size <= uint64(len(b)) {
-			return h, nil
+		if h.word(0)&0xff00_ffffffff == Version|ReduceHeaderLen<<16 && uint32(h.word(8)) == 0 && h[4] <= uint8(Resident) &&
+			end+h.word(64)&0xffffffff <= uint64(len(b)) {
+			return h, b[start:end], nil
 		}
 	}
-	return checkReduce(b)
+	if h, err = checkReduce(b); err == nil {
+		_, body, _ = h.Sections(b)
+	}
+	return h, body, err
 }
 
 func checkReduce(b []byte) (*ReduceHeader, error) {
@@ -177,13 +182,6 @@ func (h *ReduceHeader) sections() (start, state, body, meta uint64) {
 func (h *ReduceHeader) Sections(b []byte) (state, body, meta []byte) {
 	start, s, a, m := h.sections()
 	return b[start:s:s], b[s:a:a], b[a:m:m]
-}
-
-// Body is the action in b, the frame that the header is of.
-func (h *ReduceHeader) Body(b []byte) []byte {
-	lengths := h.word(56)
-	start := h.word(0)>>16&0xffff + lengths&0xffffffff
-	return b[start:][:lengths>>32]
 }
 
 // BytesInput is the input of cr1_configure (Body is the config) and of the migrations (Body is a state of schema From, wanted in schema To).

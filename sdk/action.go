@@ -19,11 +19,12 @@ type actions struct {
 // segment is a part of the form in which an action mostly comes: its type first, then all of its fields in order. The form's bytes up to
 // the next value are compared at once, eight by eight, which spares reading keys one after another: about 500 ns in a guest.
 type segment struct {
-	literal []byte // what has to stand there
-	tail    uint64 // its last 8 bytes; for a shorter one, zeros before it
-	mask    uint64 // the bytes of tail that count
-	field   *field // what follows; nil = the end
-	word    bool   // the field is an integer of 64 bits
+	literal []byte // what has to stand there, behind zeros that make its length a multiple of 8
+	length  int    // of the literal without those zeros
+	mask    uint64 // the bytes of the first 8 that count
+	offset  uintptr
+	plan    *plan // of the value that follows, to be stored at offset; nil = the end
+	word    bool  // it is an integer of 64 bits
 }
 
 func actionsOf(t reflect.Type, action abi.Action) *actions {
@@ -50,24 +51,21 @@ func actionsOf(t reflect.Type, action abi.Action) *actions {
 }
 
 func newSegment(literal []byte, f *field) segment {
-	s := segment{literal: literal, field: f, mask: ^uint64(0)}
-	var last [8]byte
-	if n := len(literal); n < 8 {
-		copy(last[8-n:], literal)
-		s.mask <<= 8 * (8 - n)
-	} else {
-		copy(last[:], literal[n-8:])
+	zeros := -len(literal) & 7
+	mask := make([]byte, 8)
+	for i := zeros; i < 8; i++ {
+		mask[i] = 0xff
 	}
-	s.tail = binary.LittleEndian.Uint64(last[:])
-	s.word = f != nil && (f.plan.kind == kindInt || f.plan.kind == kindUint) && f.plan.size == 8
+	s := segment{literal: append(make([]byte, zeros), literal...), length: len(literal), mask: binary.NativeEndian.Uint64(mask)}
+	if f != nil {
+		s.offset, s.plan = f.offset, f.plan
+		s.word = (f.plan.kind == kindInt || f.plan.kind == kindUint) && f.plan.size == 8
+	}
 	return s
 }
 
 // decode reads an action into the zero value at v. Errors are *badAction.
 func (a *actions) decode(b []byte, v unsafe.Pointer) error {
-	if a.form != nil && a.decodeForm(b, v) {
-		return nil
-	}
 	a.plan.prepare(v)
 	if err := a.d.whole(a.plan, b, v); err != nil {
 		return &badAction{err}
@@ -75,36 +73,45 @@ func (a *actions) decode(b []byte, v unsafe.Pointer) error {
 	return nil
 }
 
-// decodeForm reads an action that has the form, and reports whether it had. Otherwise b has to be read key by key: what is in v then is read
-// again.
+// decodeForm reads an action that has the form, and reports whether it had. Otherwise b has to be read by decode, which reads again what is
+// in v then.
+//
+// REQUIRES: b is a section of a frame: the words that it is compared by may begin before it, in the frame's header.
 func (a *actions) decodeForm(b []byte, v unsafe.Pointer) bool {
 	pos := 0
 	for i := range a.form {
 		s := &a.form[i]
-		end := pos + len(s.literal)
-		if end < 8 || end > len(b) || binary.LittleEndian.Uint64(b[end-8:])&s.mask != s.tail {
+		pos += s.length
+		if pos > len(b) || !s.match(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), pos-len(s.literal))) {
 			return false
 		}
-		for at := 0; at+8 < len(s.literal); at += 8 {
-			if binary.LittleEndian.Uint64(b[pos+at:]) != binary.LittleEndian.Uint64(s.literal[at:]) {
-				return false
-			}
-		}
-		pos = end
 		switch {
-		case s.field == nil:
+		case s.plan == nil:
 		case s.word && pos < len(b) && b[pos] <= 0x7f:
-			*(*uint64)(unsafe.Add(v, s.field.offset)) = uint64(b[pos])
+			*(*uint64)(unsafe.Add(v, s.offset)) = uint64(b[pos])
 			pos++
 		default:
 			a.d.begin(b[pos:])
 			a.d.depth = 1
-			s.field.plan.decode(&a.d, unsafe.Add(v, s.field.offset))
-			pos += a.d.Pos()
-			if !a.d.OK() {
+			s.plan.decode(&a.d, unsafe.Add(v, s.offset))
+			if pos += a.d.Pos(); !a.d.OK() {
 				return false
 			}
 		}
 	}
-	return pos == len(b)
+	return pos == len(b) && a.form != nil
+}
+
+// match compares the literal with what ends where it would end.
+func (s *segment) match(b unsafe.Pointer) bool {
+	literal := unsafe.Pointer(unsafe.SliceData(s.literal))
+	if *(*uint64)(b)&s.mask != *(*uint64)(literal) {
+		return false
+	}
+	for at := 8; at < len(s.literal); at += 8 {
+		if *(*uint64)(unsafe.Add(b, at)) != *(*uint64)(unsafe.Add(literal, at)) {
+			return false
+		}
+	}
+	return true
 }

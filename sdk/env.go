@@ -11,23 +11,30 @@ import (
 // Env is what a reducer may know besides the state and the action. Everything in it is part of the action's record, so that the same
 // call gives the same answer whenever it is replayed. It is valid until the reducer returns.
 type Env struct {
-	header *abi.ReduceHeader
-	frame  []byte
+	frame  []byte // checked
 	config any
 
-	meta    abi.Meta
-	hasMeta bool
-
+	read   reads // what of the frame has been read
+	meta   abi.Meta
 	pcg    rand.PCG
 	random *rand.Rand // reads pcg
-	seeded bool
 }
 
+// reads are the parts of a frame that are read at their first use: most actions never ask for them.
+type reads uint8
+
+const (
+	readMeta reads = 1 << iota
+	readSeed
+)
+
+func (env *Env) header() *abi.ReduceHeader { return (*abi.ReduceHeader)(env.frame) }
+
 // Now is the time of the action, UTC, to the nanosecond. It never goes back within a store. Use it instead of time.Now.
-func (env *Env) Now() time.Time { return time.Unix(0, env.header.Now()).UTC() }
+func (env *Env) Now() time.Time { return time.Unix(0, env.header().Now()).UTC() }
 
 // Seq is the number that the action has in its store if it is accepted, from 1.
-func (env *Env) Seq() uint64 { return env.header.Seq() }
+func (env *Env) Seq() uint64 { return env.header().Seq() }
 
 // Rand is a source of random numbers, seeded anew for each action and recorded with it. Use it instead of the functions of math/rand,
 // whose state is the process's. It is not for secrets: who reads the record can tell the numbers.
@@ -35,10 +42,10 @@ func (env *Env) Rand() *rand.Rand {
 	if env.random == nil {
 		env.random = rand.New(&env.pcg)
 	}
-	if !env.seeded {
-		seed := env.header.Seed()
+	if env.read&readSeed == 0 {
+		seed := env.header().Seed()
 		env.pcg.Seed(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:]))
-		env.seeded = true
+		env.read |= readSeed
 	}
 	return env.random
 }
@@ -64,14 +71,13 @@ func (env *Env) Drive() uint64 { return env.loadMeta().Drive }
 // Principal names who sent the action; empty when unknown.
 func (env *Env) Principal() string { return env.loadMeta().Principal }
 
-// loadMeta decodes the meta section at its first use: most actions never ask for it.
 func (env *Env) loadMeta() *abi.Meta {
-	if !env.hasMeta {
-		_, _, meta := env.header.Sections(env.frame)
+	if env.read&readMeta == 0 {
+		_, _, meta := env.header().Sections(env.frame)
 		if err := env.meta.Decode(meta); err != nil {
 			panic("sdk: the host sent a bad meta section: " + err.Error())
 		}
-		env.hasMeta = true
+		env.read |= readMeta
 	}
 	return &env.meta
 }

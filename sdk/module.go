@@ -28,6 +28,8 @@ type Guest struct {
 
 	in  []uint64 // the input buffer, in words for its alignment
 	out []byte   // the last output frame, kept for its room
+
+	accepted []byte // the frame of an accepted action without effects; only its size hint differs
 }
 
 const (
@@ -41,6 +43,7 @@ func New[S any](r Reducer[S]) *Module[S] {
 	m := &Module[S]{states: statesOf[S]()}
 	g := &m.Guest
 	g.table, g.settings, g.out = &m.states, r.Config, make([]byte, 0, firstBytes)
+	g.accepted = (&abi.Output{Flags: abi.StateChanged}).Append(make([]byte, 0, abi.OutputHeaderLen))
 	g.manifest = abi.Manifest{
 		Name: r.Name, Version: r.Version, Schema: max(r.Schema, 1), Effects: r.Effects, Residency: abi.ResidencySlots, Limits: r.Limits,
 	}

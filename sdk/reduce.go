@@ -1,6 +1,10 @@
 package sdk
 
-import "github.com/crhost/crhost/abi"
+import (
+	"encoding/binary"
+
+	"github.com/crhost/crhost/abi"
+)
 
 // slot is what is known of the state in a slot besides the state.
 type slot struct {
@@ -11,7 +15,7 @@ type slot struct {
 // Reduce is cr1_reduce. The way of an accepted action without effects is kept straight and short: compiled to WebAssembly, calls and
 // branches are what a reduce costs.
 func (g *Guest) Reduce(frame []byte) []byte {
-	h, err := abi.ReduceHeaderOf(frame)
+	h, body, err := abi.ReduceHeaderOf(frame)
 	if err != nil {
 		panic(err)
 	}
@@ -28,13 +32,13 @@ func (g *Guest) Reduce(frame []byte) []byte {
 	if s.ticket != h.Ticket() || s.size == 0 {
 		return g.refuse(abi.NoSuchSlot, 0, "", "")
 	}
-	g.env.header, g.env.frame = h, frame
-	g.env.hasMeta, g.env.seeded = false, false
-	effects, err := g.handlers[h.Action()](i, h.Body(frame))
+	g.env.frame, g.env.read = frame, 0
+	effects, err := g.handlers[h.Action()](i, body)
 	if err != nil || effects != nil {
 		return g.answer(i, effects, err)
 	}
-	return g.finish(g.begin(), abi.StateChanged, s.size)
+	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(s.size))
+	return g.accepted
 }
 
 // answer is the answer of a reducer that returned more than nothing.

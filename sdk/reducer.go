@@ -57,8 +57,10 @@ func On[S, A any](typ string, reduce func(s *S, action A, env *Env) (Effects, er
 			return func(slot uint32, body []byte) (Effects, error) {
 				var zero A
 				action = zero
-				if err := actions.decode(body, unsafe.Pointer(&action)); err != nil {
-					return nil, err
+				if at := unsafe.Pointer(&action); !actions.decodeForm(body, at) {
+					if err := actions.decode(body, at); err != nil {
+						return nil, err
+					}
 				}
 				s := &m.states.list[slot]
 				if m.states.flat {
