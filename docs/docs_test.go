@@ -181,9 +181,9 @@ func follow(t *testing.T, dir, document string) {
 	}
 }
 
-// command is bash on a script, in the reader's directory, with a host's address of its own.
+// command is a shell on a script, in the reader's directory, with a host's address of its own.
 func (r *reader) command(script string) *exec.Cmd {
-	cmd := exec.Command("bash", "-c", script)
+	cmd := exec.Command("sh", "-c", script)
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "CRHOST_LISTEN="+r.port, "CRHOST_URL=http://"+r.port)
 	return cmd
