@@ -253,6 +253,16 @@ func PutOutputHeader(dst []byte, status Status, flags Flags, sizeHint uint64, bo
 
 // Decode reads a frame; the slices of out alias b. Errors are *FrameError.
 func (out *Output) Decode(b []byte) error {
+	if len(b) >= OutputHeaderLen {
+		// What this package writes without a body passes here; everything else, and what is wrong, is told apart below.
+		h := (*[OutputHeaderLen]byte)(b)
+		first, lengths, text := binary.LittleEndian.Uint64(h[0:]), binary.LittleEndian.Uint64(h[16:]), binary.LittleEndian.Uint32(h[24:])
+		if flags := Flags(first >> 40); first&(1<<40-1) == Version|OutputHeaderLen<<16|uint64(OK)<<32 && flags&^StateChanged == 0 &&
+			lengths == 0 && text == 0 && len(b) == OutputHeaderLen {
+			*out = Output{Flags: flags, SizeHint: binary.LittleEndian.Uint64(h[8:])}
+			return nil
+		}
+	}
 	h, err := header("output", b, OutputHeaderLen)
 	if err != nil {
 		return err
