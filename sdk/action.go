@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/binary"
+	"errors"
 	"reflect"
 	"unsafe"
 
@@ -12,7 +13,9 @@ import (
 // actions reads the actions of one type.
 type actions struct {
 	plan *plan
-	form []segment // nil = the type has its own codec
+	at   unsafe.Pointer // where they are read to
+	form []segment      // nil = the type has its own codec
+	msgp msgpCodec      // of what is at, when it is one
 	d    decoder
 }
 
@@ -27,11 +30,16 @@ type segment struct {
 	word    bool  // it is an integer of 64 bits
 }
 
-func actionsOf(t reflect.Type, action abi.Action) *actions {
+// actionsOf reads actions into what value points to.
+func actionsOf(value any, action abi.Action) *actions {
+	t := reflect.TypeOf(value).Elem()
 	p := planOf(t)
-	a := &actions{plan: p, d: decoder{strict: action.Kind == abi.Command, action: true}}
+	a := &actions{plan: p, at: reflect.ValueOf(value).UnsafePointer(), d: decoder{strict: action.Kind == abi.Command, action: true}}
 	switch p.kind {
-	case kindCodec, kindMsgp:
+	case kindMsgp:
+		a.msgp = value.(msgpCodec)
+		return a
+	case kindCodec:
 		return a
 	case kindStruct:
 	default:
@@ -64,21 +72,35 @@ func newSegment(literal []byte, f *field) segment {
 	return s
 }
 
-// decode reads an action into the zero value at v. Errors are *badAction.
-func (a *actions) decode(b []byte, v unsafe.Pointer) error {
-	a.plan.prepare(v)
-	if err := a.d.whole(a.plan, b, v); err != nil {
+// decode reads an action; its place must be zero. Errors are *badAction.
+func (a *actions) decode(b []byte) error {
+	a.plan.prepare(a.at)
+	if a.msgp != nil {
+		return a.decodeMsgp(b)
+	}
+	if err := a.d.whole(a.plan, b, a.at); err != nil {
 		return &badAction{err}
 	}
 	return nil
 }
 
-// decodeForm reads an action that has the form, and reports whether it had. Otherwise b has to be read by decode, which reads again what is
-// in v then.
+// decodeMsgp reads an action by its generated code alone. The host has checked that b is one well-formed value.
+func (a *actions) decodeMsgp(b []byte) error {
+	rest, err := a.msgp.UnmarshalMsg(b)
+	if err == nil && len(rest) > 0 {
+		err = errors.New("there are bytes after the value")
+	}
+	if err != nil {
+		return &badAction{err}
+	}
+	return nil
+}
+
+// decodeForm reads an action that has the form, and reports whether it had. Otherwise b has to be read by decode, which reads all of it again.
 //
 // REQUIRES: b is a section of a frame: the words that it is compared by may begin before it, in the frame's header.
-func (a *actions) decodeForm(b []byte, v unsafe.Pointer) bool {
-	pos := 0
+func (a *actions) decodeForm(b []byte) bool {
+	pos, v := 0, a.at
 	for i := range a.form {
 		s := &a.form[i]
 		pos += s.length

@@ -11,8 +11,11 @@ import (
 // input is the buffer that cr1_buffer gave out last.
 var input []byte
 
-// goroutines is their number during the first call: no more may outlive a call.
-var goroutines int
+// goroutines is their number during the first call: no more may outlive a call. accepted is the place of the answer that is kept ready.
+var (
+	goroutines int
+	accepted   int64
+)
 
 //go:wasmexport cr1_buffer
 func exportBuffer(size int32) unsafe.Pointer {
@@ -27,7 +30,13 @@ func exportDescribe() int64 { return answer(module().Describe()) }
 func exportConfigure(n int32) int64 { return answer(module().Configure(input[:uint32(n)])) }
 
 //go:wasmexport cr1_reduce
-func exportReduce(n int32) int64 { return answer(registered.Reduce(input[:uint32(n)])) }
+func exportReduce(n int32) int64 {
+	if registered.reduce(input[:uint32(n)]) {
+		checkGoroutines()
+		return accepted
+	}
+	return answer(registered.out)
+}
 
 //go:wasmexport cr1_state
 func exportState(slot int32, ticket int64) int64 {
@@ -67,15 +76,23 @@ func module() *Guest {
 		panic("sdk: the module registers no reducer: call sdk.Register from a package variable of main")
 	}
 	if goroutines == 0 {
-		goroutines = runtime.NumGoroutine()
+		goroutines, accepted = runtime.NumGoroutine(), span(registered.accepted)
 	}
 	return registered
 }
 
 // answer hands an output frame to the host.
 func answer(frame []byte) int64 {
+	checkGoroutines()
+	return span(frame)
+}
+
+func span(frame []byte) int64 {
+	return int64(abi.Span(uint32(uintptr(unsafe.Pointer(unsafe.SliceData(frame)))), uint32(len(frame))))
+}
+
+func checkGoroutines() {
 	if runtime.NumGoroutine() > goroutines {
 		panic("sdk: goroutines outlive the call that started them")
 	}
-	return int64(abi.Span(uint32(uintptr(unsafe.Pointer(unsafe.SliceData(frame)))), uint32(len(frame))))
 }

@@ -21,7 +21,9 @@ type Guest struct {
 	settings Settings // nil = no config
 	env      Env
 
-	handlers []func(slot uint32, body []byte) (Effects, error) // by the index of the action's type
+	handlers []handler // by the index of the action's type
+	effects  Effects   // what a handler returned, when it was more than nothing
+	err      error
 	table    table
 	slots    []slot
 	initial  []byte // the encoded initial state
@@ -31,6 +33,10 @@ type Guest struct {
 
 	accepted []byte // the frame of an accepted action without effects; only its size hint differs
 }
+
+// handler does an action of one type on the state in a slot. It reports whether it was accepted without effects; if not, the rest is in
+// the Guest. (Returning the rest would make every action carry it through two calls.)
+type handler func(slot uint32, body []byte) bool
 
 const (
 	firstBytes = 4 << 10 // of the buffers

@@ -12,57 +12,64 @@ type slot struct {
 	size   int // when it was last encoded or decoded, bytes; 0 = the slot is empty
 }
 
-// Reduce is cr1_reduce. The way of an accepted action without effects is kept straight and short: compiled to WebAssembly, calls and
-// branches are what a reduce costs.
+// Reduce is cr1_reduce.
 func (g *Guest) Reduce(frame []byte) []byte {
+	if g.reduce(frame) {
+		return g.accepted
+	}
+	return g.out
+}
+
+// reduce answers with the frame accepted, or else with out; it reports which. The way of an accepted action without effects is kept straight
+// and short: compiled to WebAssembly, calls, their results and branches are what a reduce costs.
+func (g *Guest) reduce(frame []byte) bool {
 	h, body, err := abi.ReduceHeaderOf(frame)
 	if err != nil {
 		panic(err)
 	}
 	i := h.Slot()
-	if h.Mode() != abi.Resident {
-		if err := g.assign(h, frame); err != nil {
-			return g.refuse(abi.BadState, 0, "", err.Error())
-		}
+	if h.Mode() != abi.Resident && !g.assign(h, frame) {
+		return false
 	}
-	if uint64(i) >= uint64(len(g.slots)) {
-		return g.refuse(abi.NoSuchSlot, 0, "", "")
-	}
-	s := &g.slots[i]
-	if s.ticket != h.Ticket() || s.size == 0 {
-		return g.refuse(abi.NoSuchSlot, 0, "", "")
+	if uint64(i) >= uint64(len(g.slots)) || g.slots[i].ticket != h.Ticket() || g.slots[i].size == 0 {
+		g.refuse(abi.NoSuchSlot, 0, "", "")
+		return false
 	}
 	g.env.frame, g.env.read = frame, 0
-	effects, err := g.handlers[h.Action()](i, body)
-	if err != nil || effects != nil {
-		return g.answer(i, effects, err)
+	if !g.handlers[h.Action()](i, body) {
+		g.answer(i)
+		return false
 	}
-	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(s.size))
-	return g.accepted
+	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(g.slots[i].size))
+	return true
 }
 
-// answer is the answer of a reducer that returned more than nothing.
-func (g *Guest) answer(i uint32, effects Effects, err error) []byte {
+// answer is the answer of a reducer that returned more than nothing, which the handler has left in g.
+func (g *Guest) answer(i uint32) {
+	effects, err := g.effects, g.err
+	g.effects, g.err = nil, nil
 	flags := abi.StateChanged
 	switch bad, _ := err.(*badAction); {
 	case err == nil:
 	case err == Unchanged:
 		flags = 0
 	case bad != nil:
-		return g.refuse(abi.BadAction, abi.Clean, "", bad.Error())
+		g.refuse(abi.BadAction, abi.Clean, "", bad.Error())
+		return
 	default:
 		flags = 0
 		if g.table.undo(i) {
 			flags = abi.Clean
 		}
 		code, text := rejection(err)
-		return g.refuse(abi.Rejected, flags, code, text)
+		g.refuse(abi.Rejected, flags, code, text)
+		return
 	}
 	b := g.begin()
 	if len(effects) > 0 {
 		b = effects.Append(b)
 	}
-	return g.finish(b, flags, g.slots[i].size)
+	g.finish(b, flags, g.slots[i].size)
 }
 
 // badAction is the error of a handler that could not read its action; the state is as it was.
@@ -79,8 +86,8 @@ func (g *Guest) slot(i uint32, ticket uint64) *slot {
 	return nil
 }
 
-// assign puts the state that a frame brings into its slot.
-func (g *Guest) assign(h *abi.ReduceHeader, frame []byte) error {
+// assign puts the state that a frame brings into its slot. If it cannot be read, the answer is BAD_STATE.
+func (g *Guest) assign(h *abi.ReduceHeader, frame []byte) bool {
 	i := h.Slot()
 	if missing := int(i) + 1 - len(g.slots); missing > 0 {
 		g.slots = append(g.slots, make([]slot, missing)...)
@@ -92,10 +99,11 @@ func (g *Guest) assign(h *abi.ReduceHeader, frame []byte) error {
 	}
 	g.slots[i] = slot{}
 	if err := g.table.load(i, b); err != nil {
-		return err
+		g.refuse(abi.BadState, 0, "", err.Error())
+		return false
 	}
 	g.slots[i] = slot{ticket: h.Ticket(), size: len(b)}
-	return nil
+	return true
 }
 
 // State is cr1_state.

@@ -1,11 +1,6 @@
 package sdk
 
-import (
-	"reflect"
-	"unsafe"
-
-	"github.com/crhost/crhost/abi"
-)
+import "github.com/crhost/crhost/abi"
 
 // Reducer is what a plugin registers: its name, its state and one function per action. Zero fields are the documented defaults.
 type Reducer[S any] struct {
@@ -40,7 +35,7 @@ const (
 // Action is one action type of a reducer over states S; On makes it.
 type Action[S any] struct {
 	action abi.Action
-	bind   func(m *Module[S], a abi.Action) func(slot uint32, body []byte) (Effects, error)
+	bind   func(m *Module[S], a abi.Action) handler
 }
 
 // On says that reduce does the actions of type typ. They are commands, which anybody may send, unless Internal is called on the result.
@@ -51,15 +46,15 @@ type Action[S any] struct {
 func On[S, A any](typ string, reduce func(s *S, action A, env *Env) (Effects, error)) Action[S] {
 	return Action[S]{
 		action: abi.Action{Type: typ, Kind: abi.Command},
-		bind: func(m *Module[S], a abi.Action) func(uint32, []byte) (Effects, error) {
-			actions := actionsOf(reflect.TypeFor[A](), a)
+		bind: func(m *Module[S], a abi.Action) handler {
 			var action A // the one under way
-			return func(slot uint32, body []byte) (Effects, error) {
+			actions := actionsOf(&action, a)
+			return func(slot uint32, body []byte) bool {
 				var zero A
 				action = zero
-				if at := unsafe.Pointer(&action); !actions.decodeForm(body, at) {
-					if err := actions.decode(body, at); err != nil {
-						return nil, err
+				if !actions.decodeForm(body) {
+					if m.err = actions.decode(body); m.err != nil {
+						return false
 					}
 				}
 				s := &m.states.list[slot]
@@ -68,7 +63,12 @@ func On[S, A any](typ string, reduce func(s *S, action A, env *Env) (Effects, er
 				} else {
 					m.states.keep(s)
 				}
-				return reduce(s, action, &m.Guest.env)
+				effects, err := reduce(s, action, &m.env)
+				if effects == nil && err == nil {
+					return true
+				}
+				m.effects, m.err = effects, err
+				return false
 			}
 		},
 	}
