@@ -59,8 +59,12 @@ func TestFollow_end(t *testing.T) {
 	require.Equal(t, "7  {\"type\":\"x\"}\n-- missed 8 to 9\n-- from here on r2-aa\n", out.String())
 	require.Equal(t, shown{Exit: exitUnavailable, Detail: "the stream broke", Hint: "go on: crhost watch counter --from 8"}, show(err))
 
-	err = c.follow(context.Background(), strings.NewReader("event: error\ndata: {\"type\":\"error\",\"code\":\"shutting_down\",\"message\":\"bye\",\"hint\":\"wait\"}\n\n"), "counter", 0, 0)
-	require.Equal(t, shown{Exit: exitUnavailable, Code: "shutting_down", Detail: "bye", Hint: "wait"}, show(err))
+	end := func(code string) shown {
+		frame := "event: error\ndata: {\"type\":\"error\",\"code\":\"" + code + "\",\"message\":\"bye\",\"hint\":\"look\"}\n\n"
+		return show(c.follow(context.Background(), strings.NewReader(frame), "counter", 3, 0))
+	}
+	require.Equal(t, shown{Exit: exitUnavailable, Code: "shutting_down", Detail: "bye", Hint: "go on: crhost watch counter --from 3"}, end("shutting_down"))
+	require.Equal(t, shown{Exit: exitNotFound, Code: "not_found", Detail: "bye", Hint: "look"}, end("not_found"))
 
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -53,16 +53,26 @@ func (c *cli) watch() *cobra.Command {
 	return cmd
 }
 
-// follow prints what a stream brings, until it breaks, is interrupted, or has brought count actions.
+// follow prints what a stream brings, from action next on, until it breaks, is interrupted, or has brought count actions (0 = no matter).
 func (c *cli) follow(ctx context.Context, stream io.Reader, name string, next, count uint64) error {
 	seen := uint64(0)
+	goOn := func() string {
+		if next == 0 {
+			return "go on: crhost watch " + name
+		}
+		return "go on: crhost watch " + name + " --from " + strconv.FormatUint(next, 10)
+	}
 	err := eachEvent(stream, func(data []byte) error {
 		var f httpapi.Frame
 		if err := json.Unmarshal(data, &f); err != nil {
 			return fmt.Errorf("read an event: %w", err)
 		}
 		if f.Type == "error" {
-			return &httpapi.Problem{Code: f.Code, Reason: f.Reason, Detail: f.Message, Hint: f.Hint}
+			end := &httpapi.Problem{Code: f.Code, Reason: f.Reason, Detail: f.Message, Hint: f.Hint}
+			if show(end).Exit == exitUnavailable {
+				end.Hint = goOn()
+			}
+			return end
 		}
 		if c.output == "json" {
 			c.printf("%s\n", data)
@@ -84,11 +94,7 @@ func (c *cli) follow(ctx context.Context, stream io.Reader, name string, next, c
 	case err != nil:
 		return err
 	}
-	hint := "go on: crhost watch " + name
-	if next > 0 {
-		hint += " --from " + strconv.FormatUint(next, 10)
-	}
-	return &failure{exit: exitUnavailable, detail: "the stream broke", hint: hint}
+	return &failure{exit: exitUnavailable, detail: "the stream broke", hint: goOn()}
 }
 
 // frame prints one event.
