@@ -298,6 +298,22 @@ func TestReduce_form(t *testing.T) {
 	}
 }
 
+// What differs from the form in a bit, or has more, is not taken for it.
+func TestReduce_almostForm(t *testing.T) {
+	g := guest{t, &newSum().Guest}
+	form := fields("add", "by", 5, "then", "")
+	require.Equal(t, abi.OK, g.reduce(abi.ReduceInput{Ticket: 1, Body: form}).Status)
+	for at := range len("\x83\xa4type") {
+		for bit := range 8 {
+			body := bytes.Clone(form)
+			body[at] ^= 1 << bit
+			require.Equal(t, abi.BadAction, g.reduce(abi.ReduceInput{Ticket: 1, Body: body}).Status, "%q", body)
+		}
+	}
+	out := g.reduce(abi.ReduceInput{Ticket: 1, Body: append(form, 0)})
+	require.Equal(t, "there are bytes after the value", string(out.Text))
+}
+
 func TestEnv(t *testing.T) {
 	var seen []any
 	m := sdk.New(sdk.Reducer[Sum]{
