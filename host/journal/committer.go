@@ -67,6 +67,7 @@ type Config struct {
 type Committer struct {
 	backend Backend
 	config  Config
+	epoch   time.Time
 
 	watermark atomic.Uint64 // written under mu
 	failed    atomic.Uint64 // highest position that failed; positions above it and up to the watermark are durable
@@ -108,7 +109,7 @@ func (r *round) reset() {
 
 // NewCommitter returns a committer for one shard. It costs no goroutine.
 func NewCommitter(backend Backend, config Config) *Committer {
-	c := &Committer{backend: backend, config: config}
+	c := &Committer{backend: backend, config: config, epoch: time.Now()}
 	c.queued, c.spare = &c.rounds[0], &c.rounds[1]
 	return c
 }
@@ -249,14 +250,14 @@ func (c *Committer) lead() error {
 	c.queued, c.spare = c.spare, r
 	c.mu.Unlock()
 
-	var started time.Time
+	var started time.Duration // since epoch: reading only the monotonic clock costs a third
 	if c.config.Observe != nil {
-		started = time.Now()
+		started = time.Since(c.epoch)
 	}
 	err := c.backend.Apply(&r.batch)
 	commit := Commit{Steps: len(r.owed), Bytes: r.batch.Size()}
 	if c.config.Observe != nil {
-		commit.Latency = time.Since(started)
+		commit.Latency = time.Since(c.epoch) - started
 	}
 	if err == nil {
 		for _, o := range r.owed {

@@ -100,6 +100,8 @@ type Sent struct {
 
 // Committed is one batch of records that became durable, or failed to.
 type Committed struct {
+	// Shard is the index of the shard whose records they are; see Sent.Shard.
+	Shard          int
 	Actions, Bytes int
 	// Latency is the time from the first record's entry into the queue to the batch's end.
 	Latency time.Duration

@@ -37,10 +37,10 @@ func (s *Shard) reduce(st *store, g *generation) error {
 			return err
 		}
 		g.served++
-		guest, started := g.guest(), time.Now()
-		s.in.Now = max(started.UnixNano(), st.now)
+		guest, waited := g.guest(), time.Since(s.started)
+		s.in.Now = max(s.started.Add(waited).UnixNano(), st.now)
 		err := guest.Reduce(&s.in, int64(g.revision.Limits.Fuel), &s.out)
-		s.took, s.fuel = time.Since(started), uint64(guest.Fuel())
+		s.took, s.fuel = time.Since(s.started)-waited, uint64(guest.Fuel())
 		if err != nil {
 			return s.trap(st, g, err)
 		}
@@ -322,7 +322,7 @@ func (s *Shard) lost(set *resident.Set, st *store, cause error) *abi.Error {
 
 func (s *Shard) rebuilt(st *store, replayed int, took time.Duration) {
 	if h := s.hooks.Load().Rebuilt; h != nil && replayed > 0 {
-		h(&observe.Rebuilt{Key: st.key, Replayed: replayed, Duration: took})
+		h(&observe.Rebuilt{Key: st.key, Replayed: replayed, Duration: took, Cause: string(st.cell.Absence())})
 	}
 }
 

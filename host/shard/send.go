@@ -53,19 +53,20 @@ func (c *CorrelationID) append(b []byte) []byte {
 // CodeCanceled and the action may have been accepted.
 func (s *Shard) Send(ctx context.Context, key string, c Command) (Receipt, error) {
 	hooks := s.hooks.Load()
+	started := time.Now()
 	if hooks.Sent == nil && hooks.SendStarted == nil {
-		return s.send(ctx, key, &c, nil)
+		return s.send(ctx, key, &c, started, nil)
 	}
 	e := events.Get().(*observe.Sent)
 	defer events.Put(e)
-	*e = observe.Sent{Key: key, Shard: s.index, Action: -1, Start: time.Now()}
+	*e = observe.Sent{Key: key, Shard: s.index, Action: -1, Start: started}
 	if hooks.SendStarted != nil {
 		typ, _ := abi.TypeOf(c.Body) // what is wrong with it is found again, and said, in its place
 		e.ActionType = string(typ)
 		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: key, Action: -1, ActionType: e.ActionType, Start: e.Start})
 	}
-	receipt, err := s.send(ctx, key, &c, e)
-	e.Total = time.Since(e.Start)
+	receipt, err := s.send(ctx, key, &c, started, e)
+	e.Total = time.Since(started)
 	if err != nil {
 		e.Err, e.Code = err, string(codeOf(err))
 	} else {
@@ -88,7 +89,7 @@ func codeOf(err error) abi.Code {
 	return abi.CodeInternal
 }
 
-func (s *Shard) send(ctx context.Context, key string, c *Command, e *observe.Sent) (Receipt, error) {
+func (s *Shard) send(ctx context.Context, key string, c *Command, started time.Time, e *observe.Sent) (Receipt, error) {
 	typ, err := abi.TypeOf(c.Body)
 	if err != nil {
 		return Receipt{}, &abi.Error{Code: abi.CodeMalformed, Text: "the action is not a msgpack map with a type: " + err.Error(), Err: err}
@@ -97,6 +98,7 @@ func (s *Shard) send(ctx context.Context, key string, c *Command, e *observe.Sen
 	if err != nil {
 		return Receipt{}, err
 	}
+	s.started = started
 	receipt, err := s.step(st, c, typ)
 	pos := st.pos
 	st.count(err == nil, s.took)

@@ -35,6 +35,7 @@ type Shard struct {
 	in       abi.ReduceInput
 	out      abi.Output
 	meta     []byte
+	started  time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs a third
 	fuel     uint64        // of the last reduce
 	took     time.Duration // of the last reduce
 }
@@ -48,7 +49,7 @@ func New(index int, config Config, active *Revision) *Shard {
 	if active.Hooks.Committed != nil {
 		commit.Observe = func(c journal.Commit) {
 			if committed := s.hooks.Load().Committed; committed != nil {
-				committed(&observe.Committed{Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err})
+				committed(&observe.Committed{Shard: index, Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err})
 			}
 		}
 	}

@@ -19,7 +19,6 @@ var (
 	durationBuckets = seconds(durationBounds[:])
 	// stageBuckets suit compiling and deploying, which take milliseconds to minutes.
 	stageBuckets = []float64{1e-3, 5e-3, 10e-3, 50e-3, 100e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120}
-	countBuckets = prom.ExponentialBuckets(1, 2, 14)
 )
 
 func seconds(bounds []time.Duration) []float64 {
@@ -40,9 +39,6 @@ type families struct {
 
 	effects, effectFailures *prom.CounterVec
 	effectDuration          *prom.HistogramVec
-
-	commitLatency, commitActions *prom.HistogramVec
-	commitBytes, commitFailures  *prom.CounterVec
 
 	rebuilds, replayed *prom.CounterVec
 	rebuildDuration    *prom.HistogramVec
@@ -65,11 +61,6 @@ func newFamilies(prefix string) families {
 	f.effects = f.counter("effects_total", "Attempts at leaves of effects.", "kind")
 	f.effectFailures = f.counter("effect_failures_total", "Attempts at leaves of effects that failed.", "kind")
 	f.effectDuration = f.histogram("effect_duration_seconds", "Time of one attempt at a leaf.", durationBuckets, "kind")
-
-	f.commitLatency = f.histogram("commit_latency_seconds", "Time until a batch of records was durable.", durationBuckets)
-	f.commitActions = f.histogram("commit_batch_actions", "Actions in a batch of records.", countBuckets)
-	f.commitBytes = f.counter("commit_bytes_total", "Bytes of durable records.")
-	f.commitFailures = f.counter("commit_failures_total", "Batches that did not become durable.")
 
 	f.rebuilds = f.counter("rebuilds_total", "States rebuilt from base and tail, by cause.", "cause")
 	f.replayed = f.counter("rebuild_actions_total", "Actions reduced again in rebuilds.")

@@ -12,14 +12,13 @@ import (
 type module struct {
 	stats func() observe.ModuleStats // nil when the module has no gauges
 
+	commits *commits
 	actions []*actionSends // by index in the manifest; one more for the types that it does not know
 	kinds   []kind         // likewise for effect kinds
 
-	commitLatency, commitActions prom.Observer
-	rebuildDuration, swapPause   prom.Observer
-	commitBytes, commitFailures  prom.Counter
-	replayed, resumes, logLines  prom.Counter
-	gaps, gapActions             prom.Counter
+	rebuildDuration, swapPause  prom.Observer
+	replayed, resumes, logLines prom.Counter
+	gaps, gapActions            prom.Counter
 
 	refusals, rebuilds, traps, halts *words
 }
@@ -29,17 +28,14 @@ type kind struct {
 	duration           prom.Observer
 }
 
-func newModule(f *families, shared *sends, described observe.Module) *module {
+func newModule(f *families, shared *loads, described observe.Module) *module {
 	tenant, name := described.Tenant, described.Name
 	m := &module{
-		stats: described.Stats,
+		stats:   described.Stats,
+		commits: shared.commits,
 
-		commitLatency:   f.commitLatency.WithLabelValues(tenant, name),
-		commitActions:   f.commitActions.WithLabelValues(tenant, name),
 		rebuildDuration: f.rebuildDuration.WithLabelValues(tenant, name),
 		swapPause:       f.swapPause.WithLabelValues(tenant, name),
-		commitBytes:     f.commitBytes.WithLabelValues(tenant, name),
-		commitFailures:  f.commitFailures.WithLabelValues(tenant, name),
 		replayed:        f.replayed.WithLabelValues(tenant, name),
 		resumes:         f.resumes.WithLabelValues(tenant, name),
 		logLines:        f.logLines.WithLabelValues(tenant, name),
@@ -52,7 +48,7 @@ func newModule(f *families, shared *sends, described observe.Module) *module {
 		halts:    newWords(f.halts, tenant, name),
 	}
 	for _, typ := range withUnknown(described.Actions) {
-		m.actions = append(m.actions, shared.action(typ))
+		m.actions = append(m.actions, shared.sends.action(typ))
 	}
 	for _, k := range withUnknown(described.EffectKinds) {
 		m.kinds = append(m.kinds, kind{
@@ -80,7 +76,7 @@ func at[T any](handles []T, i int) T {
 func (m *module) hooks(unloaded func()) *observe.ModuleHooks {
 	return &observe.ModuleHooks{
 		Sent:      m.sent,
-		Committed: m.committed,
+		Committed: m.commits.add,
 		Rebuilt:   m.rebuilt,
 		Trapped:   func(e *observe.Trapped) { m.traps.inc(e.Cause) },
 		Halted:    m.halted,
@@ -97,16 +93,6 @@ func (m *module) sent(_ context.Context, e *observe.Sent) {
 	if e.Code != "" {
 		m.refusals.inc(e.Code)
 	}
-}
-
-func (m *module) committed(e *observe.Committed) {
-	if e.Err != nil {
-		m.commitFailures.Inc()
-		return
-	}
-	m.commitLatency.Observe(e.Latency.Seconds())
-	m.commitActions.Observe(float64(e.Actions))
-	m.commitBytes.Add(float64(e.Bytes))
 }
 
 func (m *module) rebuilt(e *observe.Rebuilt) {

@@ -49,8 +49,9 @@ type moduleName struct{ tenant, module string }
 
 // loads are the loads of one module that are not unloaded yet, the newest last; never empty. They share their series.
 type loads struct {
-	sends sends
-	live  []*module
+	sends   sends
+	commits *commits
+	live    []*module
 }
 
 // loadedModule is what a scrape needs of a module.
@@ -58,6 +59,7 @@ type loadedModule struct {
 	moduleName
 	stats   func() observe.ModuleStats // the newest load's; nil when it has no gauges
 	actions []*actionSends
+	commits *commits
 }
 
 // New registers the metrics of one host. It returns an error when the prefix is malformed, or when a name is already taken, as by another
@@ -74,7 +76,7 @@ func New(c Config) (*Metrics, error) {
 		c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
 	m := &Metrics{registry: c.Registry, families: newFamilies(c.Prefix), loads: make(map[moduleName]*loads)}
-	for _, collector := range append(m.families.collectors, newSendCollector(c.Prefix, m.modules), newGauges(c.Prefix, m.modules)) {
+	for _, collector := range append(m.families.collectors, newSendCollector(c.Prefix, m.modules), newCommitCollector(c.Prefix, m.modules), newGauges(c.Prefix, m.modules)) {
 		if err := c.Registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics under %s: %w", c.Prefix, err)
 		}
@@ -98,10 +100,10 @@ func (m *Metrics) loaded(described observe.Module) *observe.ModuleHooks {
 	name := moduleName{described.Tenant, described.Name}
 	l := m.loads[name]
 	if l == nil {
-		l = new(loads)
+		l = &loads{commits: newCommits()}
 		m.loads[name] = l
 	}
-	loaded := newModule(&m.families, &l.sends, described)
+	loaded := newModule(&m.families, l, described)
 	l.live = append(l.live, loaded)
 	return loaded.hooks(func() { m.unloaded(name, loaded) })
 }
@@ -124,7 +126,7 @@ func (m *Metrics) modules() []loadedModule {
 	defer m.mu.Unlock()
 	modules := make([]loadedModule, 0, len(m.loads))
 	for name, l := range m.loads {
-		modules = append(modules, loadedModule{name, l.live[len(l.live)-1].stats, slices.Clone(l.sends.actions)})
+		modules = append(modules, loadedModule{name, l.live[len(l.live)-1].stats, slices.Clone(l.sends.actions), l.commits})
 	}
 	return modules
 }

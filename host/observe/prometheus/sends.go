@@ -37,13 +37,18 @@ func (s *sends) action(typ string) *actionSends {
 	if i := slices.IndexFunc(s.actions, func(a *actionSends) bool { return a.typ == typ }); i >= 0 {
 		return s.actions[i]
 	}
-	stripes := 1
-	for stripes < min(runtime.GOMAXPROCS(0), maxStripes) {
-		stripes *= 2
-	}
-	a := &actionSends{typ: typ, cells: make([]cell, stripes)}
+	a := &actionSends{typ: typ, cells: make([]cell, stripes())}
 	s.actions = append(s.actions, a)
 	return a
+}
+
+// stripes is over how many cells something is spread: a power of two.
+func stripes() int {
+	n := 1
+	for n < min(runtime.GOMAXPROCS(0), maxStripes) {
+		n *= 2
+	}
+	return n
 }
 
 func (a *actionSends) cell(shard int) *cell { return &a.cells[shard&(len(a.cells)-1)] }

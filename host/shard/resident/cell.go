@@ -26,10 +26,26 @@ type Cell struct {
 	rebase    bool // the tail was replayed because of a refusal: take a base from the next slot, so that the next refusal costs a decode
 
 	set    *Set // nil while absent
+	absent Absence
 	slot   uint32
 	ticket uint64
 	used   bool // since the clock hand last passed
 }
+
+// Absence is why a cell that has a state is in no slot.
+type Absence string
+
+// The absences.
+const (
+	Loaded  Absence = "loaded"  // it was never in one
+	Refused Absence = "refused" // an action was refused
+	Lost    Absence = "lost"    // the instance was
+	Evicted Absence = "evicted" // another cell needed the slot
+	Moved   Absence = "moved"   // it left for another instance, or for the journal
+)
+
+// Absence is why the cell is absent, or was last.
+func (c *Cell) Absence() Absence { return c.absent }
 
 // Seq is the seq of the last accepted action.
 func (c *Cell) Seq() uint64 { return c.base.Seq + uint64(len(c.tail)) }
@@ -49,7 +65,7 @@ func (c *Cell) Set() *Set { return c.set }
 // Restore makes base and tail what is known of the state, and leaves the slot.
 func (c *Cell) Restore(base Base, tail [][]byte) {
 	c.Drop()
-	c.base, c.tail, c.tailBytes, c.rebase = base, tail, 0, false
+	c.base, c.tail, c.tailBytes, c.rebase, c.absent = base, tail, 0, false, Loaded
 	for _, record := range tail {
 		c.tailBytes += len(record)
 	}
@@ -71,7 +87,7 @@ func (c *Cell) rebased(state []byte) {
 // Drop leaves the slot; the state lives on as base and tail.
 func (c *Cell) Drop() {
 	if c.set != nil {
-		c.set.leave(c)
+		c.set.leave(c, Moved)
 	}
 }
 

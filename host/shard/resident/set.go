@@ -59,7 +59,7 @@ func (s *Set) Refuse(c *Cell, clean bool) {
 	if clean && !s.forgets || c.set != s {
 		return
 	}
-	c.Drop()
+	s.leave(c, Refused)
 	c.rebase = !clean && len(c.tail) > 0
 }
 
@@ -79,15 +79,15 @@ func (s *Set) Cells(yield func(*Cell) bool) {
 func (s *Set) Empty() {
 	for _, c := range s.slots {
 		if c != nil {
-			c.set = nil
+			c.set, c.absent = nil, Lost
 		}
 	}
 	s.slots, s.free, s.hand = s.slots[:0], s.free[:0], 0
 }
 
 // leave frees the cell's slot. An instance that is lost is not told; one that traps on being told is lost, which its next call shows.
-func (s *Set) leave(c *Cell) {
-	c.set = nil
+func (s *Set) leave(c *Cell, why Absence) {
+	c.set, c.absent = nil, why
 	s.slots[c.slot] = nil
 	s.free = append(s.free, c.slot)
 	if !s.guest.Poisoned() {
@@ -104,7 +104,7 @@ func (s *Set) seat(c *Cell) error {
 		if _, err := victim.Encode(); err != nil {
 			return &EvictionError{Cell: victim, Err: err}
 		}
-		victim.Drop()
+		s.leave(victim, Evicted)
 	}
 	if n := len(s.free); n > 0 {
 		c.slot, s.free = s.free[n-1], s.free[:n-1]
