@@ -54,10 +54,16 @@ type wasmGuest struct {
 	call [2]uint64
 }
 
+// instantiate runs a guest in the interpreter, which for a few calls is much quicker than compiling it.
 func instantiate(t testing.TB, wasm []byte) *wasmGuest {
 	t.Helper()
+	return instantiateWith(t, wazero.NewRuntimeConfigInterpreter(), wasm)
+}
+
+func instantiateWith(t testing.TB, config wazero.RuntimeConfig, wasm []byte) *wasmGuest {
+	t.Helper()
 	ctx := context.Background()
-	r := wazero.NewRuntime(ctx)
+	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { require.NoError(t, r.Close(ctx)) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
 	_, err := r.NewHostModuleBuilder("crhost").NewFunctionBuilder().
@@ -124,7 +130,7 @@ func TestCounter_wasm(t *testing.T) {
 // The guest imports nothing that the contract does not list.
 func TestCounter_imports(t *testing.T) {
 	ctx := context.Background()
-	r := wazero.NewRuntime(ctx)
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	t.Cleanup(func() { require.NoError(t, r.Close(ctx)) })
 	contract, err := os.ReadFile("../abi/doc.go")
 	require.NoError(t, err)
@@ -171,12 +177,12 @@ func TestGoroutine_wasm(t *testing.T) {
 
 // Memory stays flat over allocating actions, if cr1_idle is called now and then.
 func TestIdle_wasm(t *testing.T) {
-	warm, rounds := 20_000, 100_000
 	if testing.Short() {
-		warm, rounds = 10_000, 20_000
+		t.Skip("a guest is compiled and called 60,000 times")
 	}
-	g := instantiate(t, build(t, "internal/guests/alloc"))
-	in := abi.ReduceInput{Mode: abi.Fresh, Ticket: 7, Body: fields("fill", "items", 10)}
+	const warm, rounds = 20_000, 60_000
+	g := instantiateWith(t, wazero.NewRuntimeConfig(), build(t, "internal/guests/alloc"))
+	in := abi.ReduceInput{Mode: abi.Fresh, Ticket: 7, Body: fields("fill", "items", 60)}
 	after := uint32(0)
 	for i := range rounds {
 		_, err := g.reduce(&in)
@@ -197,7 +203,7 @@ func TestIdle_wasm(t *testing.T) {
 func BenchmarkReduce(b *testing.B) {
 	for _, guest := range []string{"plugins/counter", "internal/guests/msgpcounter"} {
 		b.Run("guest="+filepath.Base(guest), func(b *testing.B) {
-			g := instantiate(b, build(b, guest))
+			g := instantiateWith(b, wazero.NewRuntimeConfig(), build(b, guest))
 			_, err := g.reduce(&abi.ReduceInput{Mode: abi.Fresh, Ticket: 7, Body: action("increment", 1)})
 			require.NoError(b, err)
 			in := abi.ReduceInput{Mode: abi.Resident, Ticket: 7, Body: action("increment", 1)}
