@@ -23,14 +23,14 @@ var counter = sdk.Register(sdk.Reducer[State]{
 	},
 })
 
-var overflow = sdk.Reject("overflow", "the count would leave the range of 64 bits")
+var errOverflow = sdk.Reject("overflow", "the count would leave the range of 64 bits")
 
 func main() {}
 
 func increment(s *State, a Step, _ *sdk.Env) (sdk.Effects, error) {
 	sum := s.Count + a.By
 	if (sum > s.Count) != (a.By > 0) {
-		return nil, overflow
+		return nil, errOverflow
 	}
 	s.Count = sum
 	return nil, nil
@@ -39,7 +39,7 @@ func increment(s *State, a Step, _ *sdk.Env) (sdk.Effects, error) {
 func decrement(s *State, a Step, _ *sdk.Env) (sdk.Effects, error) {
 	difference := s.Count - a.By
 	if (difference < s.Count) != (a.By > 0) {
-		return nil, overflow
+		return nil, errOverflow
 	}
 	s.Count = difference
 	return nil, nil
