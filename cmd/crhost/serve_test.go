@@ -109,6 +109,27 @@ func TestServe_host(t *testing.T) {
 	}
 }
 
+// It answers from the moment that it listens, and is ready when the plugins are deployed. The line that says so of a plugin is not read here
+// before it has been asked, so it is neither early nor late.
+func TestServe_ready(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "counter.wasm")
+	require.NoError(t, os.WriteFile(file, enginetest.Counter(t), 0o644))
+	s := start(t, "serve", "--listen", "127.0.0.1:0", "--plugin", "counter="+file)
+	url := s.until(t, `listening on (http://.*)\n`)
+	status := func(path string) int {
+		resp, err := http.Get(url + path)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	require.Equal(t, 503, status("/readyz"))
+	require.Equal(t, 200, status("/healthz"))
+	s.until(t, "ready")
+	require.Equal(t, 200, status("/readyz"))
+	require.Equal(t, 200, status("/metrics"))
+	require.Equal(t, 200, status("/openapi.json"))
+}
+
 // Every setting of the host is a flag, and help says its default.
 func TestServe_help(t *testing.T) {
 	_, out, _ := do(t, "serve", "--help")

@@ -44,7 +44,7 @@ func IsLoopback(name string) bool {
 		return true
 	}
 	ip, err := netip.ParseAddr(name)
-	return err == nil && ip.Unmap().IsLoopback()
+	return err == nil && ip.IsLoopback()
 }
 
 // hostOf is a Host header without its port and brackets.
