@@ -126,14 +126,17 @@ func (r *Registry) deploying(id journal.ModuleID) *Module {
 	return m
 }
 
-// commit makes rows durable. Errors are *abi.Error.
+// commit makes rows durable. It is the last place where ctx is asked: what is enqueued becomes durable whoever waits, and must be followed. Errors are *abi.Error.
 func (r *Registry) commit(ctx context.Context, b *journal.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return &abi.Error{Code: abi.CodeCanceled, Text: "the deploy was cancelled", Err: err}
+	}
 	// Deploys of different modules share the committer: after a failed batch, each takes back only its own rows, which are nowhere else.
 	if err := r.committer.Err(); errors.Is(err, journal.ErrBatchFailed) {
 		_ = r.committer.Recover() // an error shows again below
 	}
 	pos := r.committer.Enqueue(journal.Step{Extra: b})
-	if err := r.committer.Wait(ctx, pos); err != nil {
+	if err := r.committer.Wait(context.WithoutCancel(ctx), pos); err != nil {
 		return &abi.Error{Code: commitCode(err), Text: "the journal did not take the deploy", Err: err}
 	}
 	return nil
