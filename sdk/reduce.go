@@ -31,7 +31,8 @@ func (g *Guest) reduce(frame []byte) bool {
 	if h.Mode() != abi.Resident && !g.assign(h, frame) {
 		return false
 	}
-	if uint64(i) >= uint64(len(g.slots)) || g.slots[i].ticket != h.Ticket() || g.slots[i].size == 0 {
+	s := g.slot(i, h.Ticket())
+	if s == nil {
 		g.refuse(abi.NoSuchSlot, 0, "", "")
 		return false
 	}
@@ -40,7 +41,7 @@ func (g *Guest) reduce(frame []byte) bool {
 		g.answer(i)
 		return false
 	}
-	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(g.slots[i].size))
+	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(s.size))
 	return true
 }
 
