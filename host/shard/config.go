@@ -25,6 +25,9 @@ type Config struct {
 	// Revision opens an earlier revision of the module, for a store whose tail it made.
 	Revision func(ctx context.Context, number uint64) (*Revision, error)
 
+	// RevisionID names a revision that is not open.
+	RevisionID func(number uint64) string
+
 	QueueDepth        int    // commands that may wait for one store
 	Residents         int    // states that may sit in one instance
 	Stores            int    // stores that may be in memory; idle ones beyond leave for the journal

@@ -10,7 +10,6 @@ func (s *Shard) makeRoom(comer *store) {
 	if len(s.dir) <= s.config.Stores || s.recover() != nil {
 		return
 	}
-	enqueued := false
 	for _, st := range s.dir { // begins at a random place
 		if left--; left < 0 {
 			break
@@ -18,13 +17,10 @@ func (s *Shard) makeRoom(comer *store) {
 		switch {
 		case st == comer || !st.exists || st.stale || st.shut || st.waiting.Load() > 0 || st.listened() || st.halted() != nil:
 		case st.since > 0:
-			enqueued = s.checkpoint(st) == nil || enqueued // a store that cannot be encoded halts, and stays
+			_ = s.checkpoint(st) // a store that cannot be encoded halts, and stays
 			st.cell.Drop()
-		case st.pos <= s.committer.Watermark():
+		case max(st.pos, st.saved) <= s.committer.Watermark():
 			s.remove(st)
 		}
-	}
-	if enqueued {
-		s.committer.Kick()
 	}
 }

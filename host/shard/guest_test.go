@@ -196,6 +196,7 @@ type fixture struct {
 	world   *world
 	backend journal.Backend
 	config  shard.Config
+	opened  atomic.Int64 // earlier revisions
 }
 
 func newFixture(t *testing.T, backend *memory.Backend, config shard.Config) *fixture {
@@ -213,7 +214,9 @@ func newFixture(t *testing.T, backend *memory.Backend, config shard.Config) *fix
 // start makes another shard on the journal, as after a restart.
 func (f *fixture) start(t *testing.T, revision uint64, hooks *observe.ModuleHooks) {
 	r := f.world.revision(revision, hooks)
+	f.config.RevisionID = func(number uint64) string { return fmt.Sprintf("r%d", number) }
 	f.config.Revision = func(_ context.Context, number uint64) (*shard.Revision, error) {
+		f.opened.Add(1)
 		old := f.world.revision(number, nil)
 		t.Cleanup(old.Retire)
 		return old, nil

@@ -75,10 +75,7 @@ func (s *Shard) Resume(ctx context.Context, key string) error {
 	}
 	pos := st.pos
 	s.leave(st)
-	if lost := s.committer.Wait(ctx, pos); lost != nil {
-		return commitError(lost)
-	}
-	return err
+	return s.answer(ctx, pos, err)
 }
 
 func (s *Shard) notFound(key string) error {
@@ -110,9 +107,13 @@ func (s *Shard) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if !st.exists {
+	if !st.exists || s.refusing != nil {
+		if err = s.refusing; err == nil {
+			err = s.notFound(key)
+		}
+		pos := st.pos
 		s.leave(st)
-		return s.notFound(key)
+		return s.answer(ctx, pos, err)
 	}
 	b := new(journal.Batch)
 	journal.DeleteStore(b, s.id(key), st.life)
@@ -123,7 +124,7 @@ func (s *Shard) Delete(ctx context.Context, key string) error {
 	next.pos = pos
 	s.put(next)
 	s.leave(st)
-	return commitError(s.committer.Wait(ctx, pos))
+	return s.answer(ctx, pos, nil)
 }
 
 // deletion is told what became of the end of a store.
@@ -141,6 +142,9 @@ func (d deletion) Lost(uint64) {
 	s := d.shard
 	if next := s.dir[d.key]; next != nil && next != d.store {
 		s.remove(next)
+		if f := next.feed.Load(); f != nil {
+			f.Close(&abi.Error{Code: abi.CodeBatchFailed, Text: "the store was not deleted after all, and goes on"})
+		}
 	}
 	d.gone = false
 	d.forget()

@@ -17,7 +17,8 @@ func (s *Shard) State(ctx context.Context, key string) (*State, error) {
 	st := s.dir[key]
 	s.dirMu.RUnlock()
 	if st != nil {
-		if snap := st.snapshot.Load(); snap != nil && snap.Seq == st.reduced.Load() && snap.Seq <= st.durable.Load() {
+		// Asked for again at the end: had it been taken back meanwhile, what is durable under its seq would be another.
+		if snap := st.snapshot.Load(); snap != nil && snap.Seq == st.reduced.Load() && snap.Seq <= st.durable.Load() && snap == st.snapshot.Load() {
 			return snap, nil
 		}
 	}
@@ -28,10 +29,10 @@ func (s *Shard) State(ctx context.Context, key string) (*State, error) {
 	snap, err := s.state(st)
 	pos := st.pos
 	s.leave(st)
-	if lost := s.committer.Wait(ctx, pos); lost != nil {
-		return nil, commitError(lost)
+	if err := s.answer(ctx, pos, err); err != nil {
+		return nil, err
 	}
-	return snap, err
+	return snap, nil
 }
 
 // state encodes the state.
@@ -52,19 +53,19 @@ func (s *Shard) state(st *store) (*State, error) {
 		return nil, err
 	}
 	snap := &State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State}
-	if old := st.snapshot.Swap(snap); old != nil && old.Seq <= st.durable.Load() {
-		st.settled = old
-	}
+	st.settle(st.snapshot.Swap(snap))
 	return snap, nil
 }
 
 // revisionID is the name of a revision that has stores here.
 func (s *Shard) revisionID(number uint64) string {
-	g, err := s.generation(number)
-	if err != nil {
+	if s.active.revision.Number == number {
+		return s.active.revision.ID
+	}
+	if s.config.RevisionID == nil {
 		return ""
 	}
-	return g.revision.ID
+	return s.config.RevisionID(number)
 }
 
 // Stale returns the newest state that is encoded and durable, without waiting for anything newer: also of a store whose newest state cannot be read.
@@ -74,21 +75,20 @@ func (s *Shard) Stale(ctx context.Context, key string) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.leave(st)
 	if !st.exists {
-		return nil, s.notFound(key)
+		pos := st.pos
+		s.leave(st)
+		return nil, s.answer(ctx, pos, s.notFound(key))
 	}
-	durable := st.durable.Load()
-	if snap := st.snapshot.Load(); snap != nil && snap.Seq <= durable {
-		return snap, nil
+	defer s.leave(st)
+	st.settle(st.snapshot.Load())
+	if base := st.cell.Base(); base.State != nil {
+		st.settle(&State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State})
 	}
 	if st.settled != nil {
 		return st.settled, nil
 	}
-	if base := st.cell.Base(); base.State != nil && base.Seq <= durable {
-		return &State{Seq: base.Seq, Revision: s.revisionID(st.revision), Body: base.State}, nil
-	}
-	if durable < st.cell.Seq() {
+	if st.durable.Load() < st.cell.Seq() {
 		return nil, refuse(abi.CodeOverloaded, "no encoded state of the store is durable yet")
 	}
 	return s.state(st)
@@ -100,12 +100,15 @@ func (s *Shard) Wait(ctx context.Context, key string, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	pos, last := st.pos, st.cell.Seq()
-	s.leave(st)
-	if seq > last {
-		return refuse(abi.CodeNotFound, "store %s has no action %d yet", s.id(key), seq)
+	pos, durable := st.pos, st.exists && seq <= st.durable.Load()
+	if seq > st.cell.Seq() || !st.exists {
+		err = refuse(abi.CodeNotFound, "store %s has no action %d yet", s.id(key), seq)
 	}
-	return commitError(s.committer.Wait(ctx, pos))
+	s.leave(st)
+	if durable {
+		return nil
+	}
+	return s.answer(ctx, pos, err)
 }
 
 // Bounds tells the first seq that history keeps and the last one that is durable; both are 0 for a store that has no actions. Errors are *abi.Error.

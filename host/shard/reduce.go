@@ -249,7 +249,9 @@ func (s *Shard) settle(st *store, g *generation) {
 		return
 	}
 	if st.since > max(s.config.TailBytes, 4*len(st.cell.Base().State)) || st.fuel > s.config.RebuildFuel {
-		_ = s.checkpoint(st) // what it cannot do halts the store
+		if s.checkpoint(st) != nil {
+			return // the store has halted, and the instance may be lost
+		}
 	}
 	s.housekeep(st, g)
 }
@@ -265,7 +267,8 @@ func (s *Shard) checkpoint(st *store) error {
 		Seq: base.Seq, Revision: st.revision, Schema: st.schema, Time: st.now, State: base.State,
 	})
 	st.since = 0
-	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Seq: base.Seq, Extra: b, Owner: checkpointed{st}})
+	st.saved = s.committer.Enqueue(journal.Step{Life: st.life, Seq: base.Seq, Extra: b, Owner: checkpointed{st}})
+	s.committer.Kick() // senders wait for their records only
 	return nil
 }
 
@@ -276,7 +279,7 @@ type checkpointed struct{ *store }
 func (checkpointed) Durable(uint64) {}
 
 // Lost makes another checkpoint due at the next action.
-func (c checkpointed) Lost(uint64) { c.since = math.MaxInt / 2 }
+func (c checkpointed) Lost(uint64) { c.since, c.saved = math.MaxInt/2, 0 }
 
 // housekeep lets the guest tidy up, and leaves it for a fresh instance when its memory has grown too large.
 func (s *Shard) housekeep(st *store, g *generation) {

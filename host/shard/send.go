@@ -25,6 +25,8 @@ type Receipt struct {
 	Revision    string
 	Life        journal.Incarnation
 	Correlation CorrelationID
+
+	pos journal.Position // of the record
 }
 
 // CorrelationID is shared by all that one outside action caused: the caller's text, or 16 random bytes in hexadecimal.
@@ -100,7 +102,10 @@ func (s *Shard) send(ctx context.Context, key string, c *Command, started time.T
 	}
 	s.started = started
 	receipt, err := s.step(st, c, typ)
-	pos := st.pos
+	pos := receipt.pos
+	if err != nil {
+		pos = st.pos // also a refusal waits: it was computed on a state that must not be taken back
+	}
 	st.count(err == nil, s.took)
 	if e != nil {
 		e.LockWait, e.Reduce, e.Fuel = wait, s.took, int64(s.fuel)
@@ -109,7 +114,6 @@ func (s *Shard) send(ctx context.Context, key string, c *Command, started time.T
 		}
 	}
 	s.leave(st)
-	// Also a refusal waits: it was computed on a state that must not be taken back.
 	if lost := s.committer.Wait(ctx, pos); lost != nil {
 		return Receipt{}, commitError(lost)
 	}
@@ -167,17 +171,18 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 	if err := s.reduce(st, g); err != nil {
 		return Receipt{}, err
 	}
-	s.accept(st, g, journal.CauseCommand)
-	return Receipt{Seq: in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: correlation}, nil
+	pos := s.accept(st, g, journal.CauseCommand)
+	return Receipt{Seq: in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: correlation, pos: pos}, nil
 }
 
 // maxIdentity bounds what a caller says of itself, so that a meta stays within its limit.
 const maxIdentity = 2 << 10
 
-// accept makes the action that was just reduced the next of its store.
+// accept makes the action that was just reduced the next of its store, and returns the position of its record. What is enqueued behind that, a checkpoint or a
+// halt, may fail without it.
 //
 // REQUIRES: mu is held; s.in and s.out are of that action.
-func (s *Shard) accept(st *store, g *generation, cause journal.Cause) {
+func (s *Shard) accept(st *store, g *generation, cause journal.Cause) journal.Position {
 	in := &s.in
 	record := journal.Record{
 		Kind: journal.KindAction, Cause: cause, Schema: g.revision.Manifest.Schema, Life: st.life, Seq: in.Seq, Time: in.Now, Seed: in.Seed,
@@ -197,6 +202,8 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause) {
 	st.since += len(step.Record)
 	st.fuel += record.Fuel
 	st.reduced.Store(in.Seq)
-	st.pos = s.committer.Enqueue(step)
+	pos := s.committer.Enqueue(step)
+	st.pos = pos
 	s.settle(st, g)
+	return pos
 }

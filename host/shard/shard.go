@@ -74,6 +74,7 @@ func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, e
 			return nil, 0, &abi.Error{Code: abi.CodeOverloaded, Text: "too many actions wait for the store"}
 		}
 		wait := s.lock()
+		lost := s.recover() // first: it may take st out of the directory, or bring another one back
 		if st.gone {
 			closed := s.closed
 			st.waiting.Add(-1)
@@ -83,7 +84,7 @@ func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, e
 			}
 			continue
 		}
-		if err := s.ready(ctx, st); err != nil {
+		if err := s.ready(ctx, st, lost); err != nil {
 			s.leave(st)
 			return nil, wait, err
 		}
@@ -136,18 +137,18 @@ func (s *Shard) admit(st *store, removals int) *store {
 	return st
 }
 
-// ready takes back what a failed batch has lost, and says why no action can be taken now, if so.
+// ready makes the store fit for use, or says why nothing can be done now: lost is what recover said.
 //
 // REQUIRES: mu is held.
-func (s *Shard) ready(ctx context.Context, st *store) error {
+func (s *Shard) ready(ctx context.Context, st *store, lost error) error {
 	if s.closed != nil {
 		return s.closed
 	}
 	if err := ctx.Err(); err != nil {
 		return &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away", Err: context.Cause(ctx)}
 	}
-	if err := s.recover(); err != nil {
-		return err
+	if lost != nil {
+		return lost
 	}
 	if st.stale {
 		return st.restore()
@@ -155,7 +156,7 @@ func (s *Shard) ready(ctx context.Context, st *store) error {
 	return nil
 }
 
-// recover ends a failure of the journal if it can be ended.
+// recover ends a failure of the journal if it can be ended, taking back what was lost.
 //
 // REQUIRES: mu is held.
 func (s *Shard) recover() error {
@@ -196,6 +197,14 @@ func (s *Shard) put(st *store) {
 	s.dirMu.Lock()
 	s.dir[st.key] = st
 	s.dirMu.Unlock()
+}
+
+// answer returns err, refusal or nil, once the position that it was computed on is durable.
+func (s *Shard) answer(ctx context.Context, pos journal.Position, err error) error {
+	if lost := s.committer.Wait(ctx, pos); lost != nil {
+		return commitError(lost)
+	}
+	return err
 }
 
 // commitError puts what a committer says into the words of the host.

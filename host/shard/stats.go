@@ -46,10 +46,12 @@ func (s *Shard) Info(ctx context.Context, key string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	defer s.leave(st)
 	if !st.exists {
-		return Info{}, s.notFound(key)
+		pos := st.pos
+		s.leave(st)
+		return Info{}, s.answer(ctx, pos, s.notFound(key))
 	}
+	defer s.leave(st)
 	return s.info(st), nil
 }
 

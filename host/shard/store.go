@@ -45,11 +45,12 @@ type store struct {
 
 	// Guarded by Shard.mu.
 	cell     resident.Cell
-	settled  *State // an earlier snapshot that is durable, for those who take a stale one
+	settled  *State // the newest state known to be encoded and durable, when that is asked for; see Stale
 	revision uint64
 	schema   uint32           // of the states that revision makes
 	now      int64            // of the last accepted action, unix ns
-	pos      journal.Position // of the last thing enqueued
+	pos      journal.Position // of the last thing enqueued that an answer can stand on
+	saved    journal.Position // of the last checkpoint enqueued: it adds nothing to what is known, so that nobody's answer stands on it
 	row      journal.Store
 	exists   bool // it has an accepted action, durable or pending
 	gone     bool
@@ -84,11 +85,13 @@ func (st *store) Durable(seq uint64) {
 	if f == nil || !f.Listened() {
 		return
 	}
-	for e, err := range st.shard.config.Backend.Records(st.life, seq, seq) {
+	e := journal.Entry{Seq: seq} // what came in the batch may have left history in it, too
+	for found, err := range st.shard.config.Backend.Records(st.life, seq, seq) {
 		if err == nil {
-			f.Publish(e)
+			e = found
 		}
 	}
+	f.Publish(e)
 }
 
 // Lost takes an action back; see journal.Owner.
@@ -99,8 +102,17 @@ func (st *store) Lost(uint64) { st.forget() }
 // REQUIRES: Shard.mu is held.
 func (st *store) forget() {
 	st.cell.Drop()
-	st.snapshot.Store(nil)
+	st.settle(st.snapshot.Swap(nil))
 	st.stale, st.pos = true, 0
+}
+
+// settle keeps a state for those who take a stale one, if it is durable and newer than what they get now: what is stale must not go back in time.
+//
+// REQUIRES: Shard.mu is held.
+func (st *store) settle(snap *State) {
+	if snap != nil && snap.Seq <= st.durable.Load() && (st.settled == nil || snap.Seq > st.settled.Seq) {
+		st.settled = snap
+	}
 }
 
 // restore reads the store from the journal: its row, its checkpoint and the records after it.

@@ -121,9 +121,9 @@ func (s *Shard) checkpointIf(ctx context.Context, key string, wants func(*store)
 		}
 		st.cell.Drop()
 	}
-	pos := st.pos
+	pos := max(st.pos, st.saved)
 	s.leave(st)
-	return commitError(s.committer.Wait(ctx, pos))
+	return s.answer(ctx, pos, nil)
 }
 
 // Close refuses actions from now on with why, writes what the journal needs to go on later and ends the instances and subscriptions. Errors are *abi.Error;

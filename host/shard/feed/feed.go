@@ -53,11 +53,17 @@ func (f *Feed) Listened() bool { return f.cursors.Load() > 0 }
 // Cursors is how many subscribers there are.
 func (f *Feed) Cursors() int { return int(f.cursors.Load()) }
 
-// Publish tells subscribers of an action that has become durable. Calls are in the order of seqs, without gaps while Listened.
+// Publish tells subscribers of an action that has become durable; without Bytes it is not to be had any more, and they get a gap. Calls are in the order of seqs,
+// without gaps while Listened.
 func (f *Feed) Publish(e journal.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed != nil || e.Seq <= f.last {
+		return
+	}
+	if e.Bytes == nil {
+		f.empty(e.Seq)
+		f.rouse()
 		return
 	}
 	if len(f.ring) < cap(f.ring) {
@@ -68,6 +74,14 @@ func (f *Feed) Publish(e journal.Entry) {
 	}
 	f.last = e.Seq
 	f.rouse()
+}
+
+// empty lets go of all records, up to seq last.
+//
+// REQUIRES: mu is held.
+func (f *Feed) empty(last uint64) {
+	clear(f.ring)
+	f.ring, f.first, f.last = f.ring[:0], 0, last
 }
 
 // Close ends all cursors with err once they have drained the ring; nil means ErrClosed.
@@ -98,8 +112,7 @@ func (f *Feed) Join(from uint64, durable func() uint64) *Cursor {
 	alone := f.cursors.Add(1) == 1
 	newest := durable()
 	if alone {
-		clear(f.ring)
-		f.ring, f.first, f.last = f.ring[:0], 0, newest
+		f.empty(newest)
 	}
 	if from == 0 {
 		from = newest + 1
