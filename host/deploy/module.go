@@ -234,6 +234,7 @@ func (m *Module) start(rev *revision) error {
 		}
 		return r.Revision, nil
 	}
+	config.RevisionID = m.RevisionID
 	for i := range m.registry.config.Shards {
 		s := shard.New(i, config, rev.Revision)
 		if err := s.Open(); err != nil {

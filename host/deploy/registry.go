@@ -179,7 +179,8 @@ func (r *Registry) Unload(ctx context.Context, id journal.ModuleID) error {
 	if err := r.commit(ctx, b); err != nil {
 		return err
 	}
-	r.remove(m)
+	// It keeps its name until it has stopped: what takes its place must find all that its stores accepted in the journal.
+	defer r.remove(m)
 	return m.stop(ctx, &abi.Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("module %s was unloaded", id)})
 }
 
