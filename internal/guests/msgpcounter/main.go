@@ -3,7 +3,7 @@ package main
 
 import "github.com/crhost/crhost/sdk"
 
-//go:generate go run github.com/tinylib/msgp -tests=false -io=false
+//go:generate go run github.com/tinylib/msgp -tests=false -io=false -o msgp.go
 
 //msgp:tag msgpack
 
