@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +119,7 @@ func (s *server) listen() (*http.Server, <-chan error, error) {
 	if err != nil {
 		return nil, nil, &failure{exit: exitUnavailable, detail: err.Error(), hint: "is another one running? choose another port: --listen 127.0.0.1:0"}
 	}
-	s.url = "http://" + l.Addr().String()
+	s.url = reachable(l.Addr())
 	// Streams outlive Shutdown, which waits for requests only: ending this context ends them.
 	base, cancel := context.WithCancel(context.Background())
 	web := &http.Server{
@@ -128,8 +129,17 @@ func (s *server) listen() (*http.Server, <-chan error, error) {
 	web.RegisterOnShutdown(cancel)
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(l) }()
-	s.say(event{Event: "listening", URL: s.url}, "listening on %s", s.url)
+	s.say(event{Event: "listening", URL: s.url}, "listening on http://%s", l.Addr())
 	return web, ended, nil
+}
+
+// reachable is the URL of an address as seen from this machine: all interfaces are reached by the loopback one, which the door knows.
+func reachable(a net.Addr) string {
+	at := a.String()
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		at = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return "http://" + at
 }
 
 // start deploys the plugins, then says that it is ready and what to try.

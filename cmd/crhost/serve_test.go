@@ -109,6 +109,16 @@ func TestServe_host(t *testing.T) {
 	}
 }
 
+// On all interfaces, what it suggests to type works: the Host header of the URL is one that it answers.
+func TestServe_allInterfaces(t *testing.T) {
+	s := start(t, "serve", "--listen", "0.0.0.0:0", "--insecure")
+	s.until(t, `listening on (http://.*)\n`)
+	url := s.until(t, `crhost modules --url (http://127\.0\.0\.1:\d+)\n`)
+	exit, out, errs := do(t, "modules", "--url", url)
+	require.Zero(t, exit, errs)
+	require.Contains(t, out, "nothing is loaded")
+}
+
 // It answers from the moment that it listens, and is ready when the plugins are deployed. The line that says so of a plugin is not read here
 // before it has been asked, so it is neither early nor late.
 func TestServe_ready(t *testing.T) {

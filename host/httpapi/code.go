@@ -87,6 +87,10 @@ func (p place) storeCommand(verb string) string {
 // hint says what to do about a code: a command to type wherever there is one.
 func hint(code abi.Code, at place) string {
 	switch code {
+	case abi.CodeRejected:
+		if at.key != "" {
+			return "look at the state: " + at.storeCommand("state")
+		}
 	case abi.CodeUnknownAction, abi.CodeInternalAction, abi.CodeBadAction:
 		return "see what the module takes: " + at.command("modules", "")
 	case abi.CodeMalformed:
