@@ -266,6 +266,8 @@ func TestDeploy(t *testing.T) {
 	require.ErrorIs(t, err, &host.Error{Code: abi.CodeBadAddress})
 	_, err = deploy(replacement(t), func(r *host.DeployRequest) { r.Grants = []string{"nonsense"} })
 	require.ErrorIs(t, err, &host.Error{Code: abi.CodeBadRequest})
+	_, err = deploy(replacement(t), func(r *host.DeployRequest) { r.Grants = []string{"foo=bar"} })
+	require.ErrorIs(t, err, &host.Error{Code: abi.CodeBadRequest})
 	_, err = deploy(replacement(t), func(r *host.DeployRequest) { r.Config = []byte{0xc1} })
 	require.ErrorIs(t, err, &host.Error{Code: abi.CodeBadRequest})
 	cancelled, cancel := context.WithCancel(ctx)

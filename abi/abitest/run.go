@@ -12,7 +12,7 @@ import (
 // Defaults of Config.
 const (
 	DefaultSteps  = 64
-	DefaultRounds = 20_000
+	DefaultRounds = 200_000
 )
 
 // Config says what a run tries. The zero value tries what can be derived from the manifest.

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -108,8 +110,9 @@ func (req *Request) validate() error {
 		}
 	}
 	for _, g := range req.Grants {
-		if kind, target, ok := bytes.Cut([]byte(g), []byte("=")); !ok || len(kind) == 0 || len(target) == 0 {
-			return &abi.Error{Code: abi.CodeBadRequest, Text: fmt.Sprintf("grant %q is not EFFECT=TARGET", g)}
+		kind, target, ok := strings.Cut(g, "=")
+		if !ok || target == "" || !slices.Contains(abi.Kinds(), abi.Kind(kind)) {
+			return &abi.Error{Code: abi.CodeBadRequest, Text: fmt.Sprintf("grant %q is not EFFECT=TARGET with an effect kind, such as call=http:example.com", g)}
 		}
 	}
 	return nil
