@@ -2,6 +2,7 @@ package shard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -105,6 +106,29 @@ func TestS11_lifeTakenBack(t *testing.T) {
 		_, ok, err := cursor.TryNext()
 		require.False(t, ok)
 		require.ErrorIs(t, err, &abi.Error{Code: abi.CodeBatchFailed})
+	})
+}
+
+// S11, S13: subscribers of a store whose deletion the journal never answered are told of the end all the same.
+func TestS11_journalEndsDuringDeletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dying atomic.Bool
+		f := newFixture(t, memory.New(memory.Config{Before: func(*journal.Batch) error {
+			if dying.Load() {
+				return errors.New("injected")
+			}
+			return nil
+		}}), shard.Config{})
+		ctx := context.Background()
+		f.send(t, "a", "add")
+		cursor, _, err := f.Subscribe(ctx, "a", 2)
+		require.NoError(t, err)
+		defer cursor.Close()
+		dying.Store(true)
+		require.ErrorIs(t, f.Delete(ctx, "a"), &abi.Error{Code: abi.CodeUnknownOutcome})
+		require.Error(t, f.Close(ctx, &abi.Error{Code: abi.CodeShuttingDown}))
+		_, _, err = cursor.TryNext()
+		require.ErrorIs(t, err, &abi.Error{Code: abi.CodeShuttingDown})
 	})
 }
 

@@ -94,10 +94,7 @@ func (s *Shard) Shutdown(ctx context.Context, key string) error {
 		err = s.notFound(key)
 	}
 	s.leave(st)
-	if lost := s.committer.Wait(ctx, pos); lost != nil {
-		return commitError(lost)
-	}
-	return err
+	return s.answer(ctx, pos, err)
 }
 
 // Delete ends the life of a store. A later action begins another, at seq 1. Subscribers get what is durable and then an end. Errors are
@@ -119,6 +116,7 @@ func (s *Shard) Delete(ctx context.Context, key string) error {
 	journal.DeleteStore(b, s.id(key), st.life)
 	pos := s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: deletion{st}})
 	s.remove(st)
+	s.end(st, true)
 	// The key stays in the directory until the deletion is durable: the journal must not be asked for it before.
 	next := s.newStore(key)
 	next.pos = pos
@@ -127,24 +125,33 @@ func (s *Shard) Delete(ctx context.Context, key string) error {
 	return s.answer(ctx, pos, nil)
 }
 
+// end notes that the deletion of a store is pending, or no longer.
+func (s *Shard) end(st *store, pending bool) {
+	s.dirMu.Lock()
+	defer s.dirMu.Unlock()
+	if pending {
+		s.ending[st] = true
+	} else {
+		delete(s.ending, st)
+	}
+}
+
 // deletion is told what became of the end of a store.
 type deletion struct{ *store }
 
 // Durable ends the subscriptions.
 func (d deletion) Durable(uint64) {
-	if f := d.feed.Load(); f != nil {
-		f.Close(&abi.Error{Code: abi.CodeNotFound, Text: "the store was deleted"})
-	}
+	d.shard.end(d.store, false)
+	d.hush(&abi.Error{Code: abi.CodeNotFound, Text: "the store was deleted"})
 }
 
 // Lost brings the store back. Whatever came after it under its key was lost too, and was told so before.
 func (d deletion) Lost(uint64) {
 	s := d.shard
+	s.end(d.store, false)
 	if next := s.dir[d.key]; next != nil && next != d.store {
 		s.remove(next)
-		if f := next.feed.Load(); f != nil {
-			f.Close(&abi.Error{Code: abi.CodeBatchFailed, Text: "the store was not deleted after all, and goes on"})
-		}
+		next.hush(&abi.Error{Code: abi.CodeBatchFailed, Text: "the store was not deleted after all, and goes on"})
 	}
 	d.gone = false
 	d.forget()

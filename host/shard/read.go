@@ -170,6 +170,13 @@ func (s *Shard) Unsubscribe(key string, c *feed.Cursor) {
 	}
 }
 
+// hush ends the subscriptions.
+func (st *store) hush(why error) {
+	if f := st.feed.Load(); f != nil {
+		f.Close(why)
+	}
+}
+
 func (st *store) listened() bool {
 	f := st.feed.Load()
 	return f != nil && f.Listened()

@@ -21,9 +21,10 @@ type Shard struct {
 	committer *journal.Committer
 	hooks     atomic.Pointer[observe.ModuleHooks] // of the active revision
 
-	dirMu    sync.RWMutex      // guards what follows; taken inside mu for writing, so that holding either is enough for reading
+	dirMu    sync.RWMutex      // guards what follows; dir and removals are written with mu held too, so that either is enough for reading them
 	dir      map[string]*store // by key
 	removals int               // from dir
+	ending   map[*store]bool   // no longer in dir, as it was deleted; not yet known to be durable
 
 	mu       sync.Mutex // guards what follows, and the parts of stores that say so
 	active   *generation
@@ -42,7 +43,7 @@ type Shard struct {
 
 // New returns a shard on which active answers.
 func New(index int, config Config, active *Revision) *Shard {
-	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), entropy: newEntropy()}
+	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), ending: make(map[*store]bool), entropy: newEntropy()}
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
 	commit := journal.Config{}

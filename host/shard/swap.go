@@ -145,10 +145,13 @@ func (s *Shard) Close(ctx context.Context, why *abi.Error) error {
 	for _, st := range s.dir {
 		st.gone = true
 		st.snapshot.Store(nil)
-		if f := st.feed.Load(); f != nil {
-			f.Close(why)
-		}
+		st.hush(why)
 	}
+	s.dirMu.RLock()
+	for st := range s.ending { // the journal ended before it said what becomes of them
+		st.hush(why)
+	}
+	s.dirMu.RUnlock()
 	for _, g := range append(s.draining, s.active) {
 		g.discard()
 	}
