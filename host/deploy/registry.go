@@ -197,7 +197,9 @@ func (r *Registry) Close(ctx context.Context) error {
 			continue
 		}
 		r.remove(m)
-		failed = append(failed, m.stop(ctx, &abi.Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"}))
+		if !m.ended.Load() { // else it was unloaded while we waited
+			failed = append(failed, m.stop(ctx, &abi.Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"}))
+		}
 		m.unlock()
 	}
 	return errors.Join(failed...)

@@ -58,7 +58,7 @@ func (w rowWrite) Lost(uint64) { w.forget() }
 
 // Resume ends a halt. Resuming a store that is not halted does nothing. Errors are *abi.Error; CodeNotFound for a store without actions.
 func (s *Shard) Resume(ctx context.Context, key string) error {
-	st, _, err := s.enter(ctx, key)
+	st, err := s.tend(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Shard) notFound(key string) error {
 // Shutdown refuses commands for one store until it is resumed, and returns when all that it accepted is durable. Errors are *abi.Error; CodeNotFound
 // for a store without actions.
 func (s *Shard) Shutdown(ctx context.Context, key string) error {
-	st, _, err := s.enter(ctx, key)
+	st, err := s.tend(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s *Shard) Shutdown(ctx context.Context, key string) error {
 // Delete ends the life of a store. A later action begins another, at seq 1. Subscribers get what is durable and then an end. Errors are
 // *abi.Error; CodeNotFound for a store without actions.
 func (s *Shard) Delete(ctx context.Context, key string) error {
-	st, _, err := s.enter(ctx, key)
+	st, err := s.tend(ctx, key)
 	if err != nil {
 		return err
 	}

@@ -165,7 +165,7 @@ func (s *Shard) Subscribe(ctx context.Context, key string, from uint64) (*feed.C
 func (s *Shard) Unsubscribe(key string, c *feed.Cursor) {
 	c.Close()
 	// A store that was only listened to can be forgotten now.
-	if st, _, err := s.enter(context.Background(), key); err == nil {
+	if st, err := s.tend(context.Background(), key); err == nil {
 		s.leave(st)
 	}
 }

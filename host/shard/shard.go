@@ -4,6 +4,7 @@ import (
 	"context"
 	cryptorand "crypto/rand"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -62,15 +63,25 @@ func (s *Shard) newGeneration(r *Revision) *generation {
 	return &generation{revision: r, max: s.config.Residents}
 }
 
-// enter takes the lock with the store of key, reading it from the journal if need be. It reports how long it waited for the lock.
+// enter takes the lock with the store of key, reading it from the journal if need be, unless too many wait for that. It reports how long it waited for the lock.
 // The caller must call leave. Errors are *abi.Error or the cause of ctx.
 func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, error) {
+	return s.queue(ctx, key, s.config.QueueDepth)
+}
+
+// tend is enter for those who look after a store: they are never refused for load.
+func (s *Shard) tend(ctx context.Context, key string) (*store, error) {
+	st, _, err := s.queue(ctx, key, math.MaxInt)
+	return st, err
+}
+
+func (s *Shard) queue(ctx context.Context, key string, depth int) (*store, time.Duration, error) {
 	for {
 		st, err := s.lookup(key)
 		if err != nil {
 			return nil, 0, err
 		}
-		if int(st.waiting.Add(1)) > s.config.QueueDepth {
+		if int(st.waiting.Add(1)) > depth {
 			st.waiting.Add(-1)
 			return nil, 0, &abi.Error{Code: abi.CodeOverloaded, Text: "too many actions wait for the store"}
 		}

@@ -111,7 +111,7 @@ func (s *Shard) keys() []string {
 
 // checkpointIf takes a durable checkpoint of a store that wants it and leaves its slot. A store that cannot be encoded halts, which is no error.
 func (s *Shard) checkpointIf(ctx context.Context, key string, wants func(*store) bool) error {
-	st, _, err := s.enter(ctx, key)
+	st, err := s.tend(ctx, key)
 	if err != nil {
 		return err
 	}
