@@ -98,7 +98,9 @@ func (in *ReduceInput) Encode(dst []byte) int {
 	binary.LittleEndian.PutUint64(h[56:], uint64(len(in.State))|uint64(len(in.Body))<<32)
 	binary.LittleEndian.PutUint64(h[64:], uint64(len(in.Meta)))
 	n := ReduceHeaderLen
-	n += copy(dst[n:], in.State)
+	if len(in.State) > 0 { // RESIDENT, mostly: no bytes cost a call too
+		n += copy(dst[n:], in.State)
+	}
 	n += copy(dst[n:], in.Body)
 	n += copy(dst[n:], in.Meta)
 	return n

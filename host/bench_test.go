@@ -100,6 +100,7 @@ func reducer(tb testing.TB, dir string, action []byte) func(n int) {
 				return
 			}
 			in.Mode = abi.Resident
+			in.Seq++
 			if err := i.Housekeep(); err != nil {
 				tb.Error(err)
 				return

@@ -4,19 +4,26 @@ import (
 	"encoding/binary"
 	"errors"
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
 )
 
-// actions reads the actions of one type.
-type actions struct {
-	plan *plan
-	at   unsafe.Pointer // where they are read to
-	form []segment      // nil = the type has its own codec
-	msgp msgpCodec      // of what is at, when it is one
-	d    decoder
+// handler does the actions of one type: it reads an action to its place and runs the reducer's function on it.
+type handler struct {
+	// run runs the function on the state in a slot and the action in its place. It reports whether the action was accepted without effects; if not, the
+	// rest is in the Guest. (Returning the rest would make every action carry it through two calls.)
+	run   func(slot uint32) bool
+	clear func() // zeroes the place
+
+	plan  *plan
+	at    unsafe.Pointer // the place
+	form  []segment      // nil = the type has its own codec
+	short []segment      // the form, if its values are all integers of 64 bits; else nil
+	msgp  msgpCodec      // of what is at, when it is one
+	d     decoder
 }
 
 // segment is a part of the form in which an action mostly comes: its type first, then all of its fields in order. The form's bytes up to
@@ -30,17 +37,17 @@ type segment struct {
 	word    bool  // it is an integer of 64 bits
 }
 
-// actionsOf reads actions into what value points to.
-func actionsOf(value any, action abi.Action) *actions {
+// newHandler returns a handler without its functions, whose place is what value points to.
+func newHandler(value any, action abi.Action) *handler {
 	t := reflect.TypeOf(value).Elem()
 	p := planOf(t)
-	a := &actions{plan: p, at: reflect.ValueOf(value).UnsafePointer(), d: decoder{strict: action.Kind == abi.Command, action: true}}
+	h := &handler{plan: p, at: reflect.ValueOf(value).UnsafePointer(), d: decoder{strict: action.Kind == abi.Command, action: true}}
 	switch p.kind {
 	case kindMsgp:
-		a.msgp = value.(msgpCodec)
-		return a
+		h.msgp = value.(msgpCodec)
+		return h
 	case kindCodec:
-		return a
+		return h
 	case kindStruct:
 	default:
 		panic("sdk: action " + action.Type + ": a " + t.String() + " has no fields; use a struct")
@@ -49,13 +56,16 @@ func actionsOf(value any, action abi.Action) *actions {
 	literal = pack.AppendString(pack.AppendString(literal, "type"), action.Type)
 	for i := range p.fields {
 		f := &p.fields[i]
-		a.form = append(a.form, newSegment(pack.AppendString(literal, f.name), f))
+		h.form = append(h.form, newSegment(pack.AppendString(literal, f.name), f))
 		literal = nil
 	}
 	if literal != nil {
-		a.form = append(a.form, newSegment(literal, nil))
+		h.form = append(h.form, newSegment(literal, nil))
 	}
-	return a
+	if !slices.ContainsFunc(h.form, func(s segment) bool { return s.plan != nil && !s.word }) {
+		h.short = h.form
+	}
+	return h
 }
 
 func newSegment(literal []byte, f *field) segment {
@@ -72,21 +82,26 @@ func newSegment(literal []byte, f *field) segment {
 	return s
 }
 
-// decode reads an action; its place must be zero. Errors are *badAction.
-func (a *actions) decode(b []byte) error {
-	a.plan.prepare(a.at)
-	if a.msgp != nil {
-		return a.decodeMsgp(b)
+// read reads an action to its place. Errors are *badAction.
+func (h *handler) read(b []byte) error {
+	h.clear()
+	if h.readForm(b) {
+		return nil
 	}
-	if err := a.d.whole(a.plan, b, a.at); err != nil {
+	h.clear()
+	h.plan.prepare(h.at)
+	if h.msgp != nil {
+		return h.readMsgp(b)
+	}
+	if err := h.d.whole(h.plan, b, h.at); err != nil {
 		return &badAction{err}
 	}
 	return nil
 }
 
-// decodeMsgp reads an action by its generated code alone. The host has checked that b is one well-formed value.
-func (a *actions) decodeMsgp(b []byte) error {
-	rest, err := a.msgp.UnmarshalMsg(b)
+// readMsgp reads an action by its generated code alone. The host has checked that b is one well-formed value.
+func (h *handler) readMsgp(b []byte) error {
+	rest, err := h.msgp.UnmarshalMsg(b)
 	if err == nil && len(rest) > 0 {
 		err = errors.New("there are bytes after the value")
 	}
@@ -96,32 +111,27 @@ func (a *actions) decodeMsgp(b []byte) error {
 	return nil
 }
 
-// decodeForm reads an action that has the form, and reports whether it had. Otherwise b has to be read by decode, which reads all of it again.
+// readForm reads an action that has the form, and reports whether it had. If not, the place holds anything.
 //
 // REQUIRES: b is a section of a frame: the words that it is compared by may begin before it, in the frame's header.
-func (a *actions) decodeForm(b []byte) bool {
-	pos, v := 0, a.at
-	for i := range a.form {
-		s := &a.form[i]
+func (h *handler) readForm(b []byte) bool {
+	pos := 0
+	for i := range h.form {
+		s := &h.form[i]
 		pos += s.length
 		if pos > len(b) || !s.match(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), pos-len(s.literal))) {
 			return false
 		}
-		switch {
-		case s.plan == nil:
-		case s.word && pos < len(b) && b[pos] <= 0x7f:
-			*(*uint64)(unsafe.Add(v, s.offset)) = uint64(b[pos])
-			pos++
-		default:
-			a.d.begin(b[pos:])
-			a.d.depth = 1
-			s.plan.decode(&a.d, unsafe.Add(v, s.offset))
-			if pos += a.d.Pos(); !a.d.OK() {
+		if s.plan != nil {
+			h.d.begin(b[pos:])
+			h.d.depth = 1
+			s.plan.decode(&h.d, unsafe.Add(h.at, s.offset))
+			if pos += h.d.Pos(); !h.d.OK() {
 				return false
 			}
 		}
 	}
-	return pos == len(b) && a.form != nil
+	return pos == len(b) && h.form != nil
 }
 
 // match compares the literal with what ends where it would end.

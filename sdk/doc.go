@@ -20,7 +20,7 @@
 //
 // What it returns and leaves in the state may depend only on the state, the action and env; the host replays it. In particular on
 // no package variable, on no order of a Go map, on time.Now, math/rand or goroutines. A goroutine must not outlive the call: one that
-// does is a trap. The state must mean the same after it was encoded and decoded (the residency law of package abi): two pointers to one value come
+// does is a trap, at the latest 16 actions of the store later. The state must mean the same after it was encoded and decoded (the residency law of package abi): two pointers to one value come
 // back as pointers to two values. Empty slices and maps come back empty, nil ones nil; with omitempty both come back nil. Times come
 // back in UTC.
 //

@@ -21,8 +21,8 @@ type Guest struct {
 	settings Settings // nil = no config
 	env      Env
 
-	handlers []handler // by the index of the action's type
-	effects  Effects   // what a handler returned, when it was more than nothing
+	handlers []*handler // by the index of the action's type
+	effects  Effects    // what a handler returned, when it was more than nothing
 	err      error
 	table    table
 	slots    []slot
@@ -33,10 +33,6 @@ type Guest struct {
 
 	accepted []byte // the frame of an accepted action without effects; only its size hint differs
 }
-
-// handler does an action of one type on the state in a slot. It reports whether it was accepted without effects; if not, the rest is in
-// the Guest. (Returning the rest would make every action carry it through two calls.)
-type handler func(slot uint32, body []byte) bool
 
 const (
 	firstBytes = 4 << 10 // of the buffers

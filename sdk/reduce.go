@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/crhost/crhost/abi"
 )
@@ -33,23 +34,54 @@ func (g *Guest) reduce(frame []byte) bool {
 	if len(frame) < abi.ReduceHeaderLen {
 		return g.reduceAny(frame)
 	}
-	h := (*abi.ReduceHeader)(frame)
-	first, place, lengths := binary.LittleEndian.Uint64(h[0:]), binary.LittleEndian.Uint64(h[8:]), binary.LittleEndian.Uint64(h[56:])
+	head := (*abi.ReduceHeader)(frame)
+	first, place, lengths := binary.LittleEndian.Uint64(head[0:]), binary.LittleEndian.Uint64(head[8:]), binary.LittleEndian.Uint64(head[56:])
 	i, end := place>>32, abi.ReduceHeaderLen+lengths>>32
 	if first&residentMask != residentHeader || uint32(place)|uint32(lengths) != 0 || i >= uint64(len(g.slots)) ||
-		end+uint64(binary.LittleEndian.Uint32(h[64:])) > uint64(len(frame)) {
+		end+uint64(binary.LittleEndian.Uint32(head[64:])) > uint64(len(frame)) {
 		return g.reduceAny(frame)
 	}
 	s := &g.slots[i]
-	if s.ticket != binary.LittleEndian.Uint64(h[16:]) || s.size == 0 {
+	if s.ticket != binary.LittleEndian.Uint64(head[16:]) || s.size == 0 {
 		return g.reduceAny(frame)
 	}
 	g.env.frame, g.env.read = frame, 0
-	if !g.handlers[first>>48](uint32(i), frame[abi.ReduceHeaderLen:end]) {
+	h := g.handlers[first>>48]
+	pos := uint64(abi.ReduceHeaderLen)
+	for k := range h.short { // readForm, without a call, for the smallest integers
+		s := &h.short[k]
+		pos += uint64(s.length)
+		if pos > end || !s.match(unsafe.Add(unsafe.Pointer(head), int(pos)-len(s.literal))) {
+			pos = 0
+			break
+		}
+		if s.word {
+			if pos == end || frame[pos] > 0x7f {
+				pos = 0
+				break
+			}
+			*(*uint64)(unsafe.Add(h.at, s.offset)) = uint64(frame[pos])
+			pos++
+		}
+	}
+	if pos != end || h.short == nil {
+		return g.run(uint32(i), h, frame[abi.ReduceHeaderLen:end])
+	}
+	if !h.run(uint32(i)) {
 		g.answer(uint32(i))
 		return false
 	}
 	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(s.size))
+	return true
+}
+
+// run reads an action and does it.
+func (g *Guest) run(i uint32, h *handler, body []byte) bool {
+	if g.err = h.read(body); g.err != nil || !h.run(i) {
+		g.answer(i)
+		return false
+	}
+	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(g.slots[i].size))
 	return true
 }
 
@@ -68,12 +100,7 @@ func (g *Guest) reduceAny(frame []byte) bool {
 		return false
 	}
 	g.env.frame, g.env.read = frame, 0
-	if !g.handlers[h.Action()](i, body) {
-		g.answer(i)
-		return false
-	}
-	binary.LittleEndian.PutUint64(g.accepted[8:], uint64(g.slots[i].size))
-	return true
+	return g.run(i, g.handlers[h.Action()], body)
 }
 
 // answer is the answer of a reducer that returned more than nothing, which the handler has left in g.

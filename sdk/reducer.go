@@ -35,7 +35,7 @@ const (
 // Action is one action type of a reducer over states S; On makes it.
 type Action[S any] struct {
 	action abi.Action
-	bind   func(m *Module[S], a abi.Action) handler
+	bind   func(m *Module[S], a abi.Action) *handler
 }
 
 // On says that reduce does the actions of type typ. They are commands, which anybody may send, unless Internal is called on the result.
@@ -46,17 +46,14 @@ type Action[S any] struct {
 func On[S, A any](typ string, reduce func(s *S, action A, env *Env) (Effects, error)) Action[S] {
 	return Action[S]{
 		action: abi.Action{Type: typ, Kind: abi.Command},
-		bind: func(m *Module[S], a abi.Action) handler {
+		bind: func(m *Module[S], a abi.Action) *handler {
 			var action A // the one under way
-			actions := actionsOf(&action, a)
-			return func(slot uint32, body []byte) bool {
+			h := newHandler(&action, a)
+			h.clear = func() {
 				var zero A
 				action = zero
-				if !actions.decodeForm(body) {
-					if m.err = actions.decode(body); m.err != nil {
-						return false
-					}
-				}
+			}
+			h.run = func(slot uint32) bool {
 				s := &m.states.list[slot]
 				if m.states.flat {
 					m.states.before = *s
@@ -70,6 +67,7 @@ func On[S, A any](typ string, reduce func(s *S, action A, env *Env) (Effects, er
 				m.effects, m.err = effects, err
 				return false
 			}
+			return h
 		},
 	}
 }
