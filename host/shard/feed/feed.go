@@ -168,7 +168,7 @@ func (c *Cursor) TryNext() (item Item, ok bool, err error) {
 	return item, err == nil && wake == nil, err
 }
 
-// historyChunk is how many records a cursor reads from history at a time.
+// historyChunk is how many records a cursor reads from history at a time, at most.
 const historyChunk = 256
 
 // poll returns the next item, or what to wait for.
@@ -215,13 +215,15 @@ func (c *Cursor) poll() (Item, <-chan struct{}, error) {
 	return c.give(), nil, nil
 }
 
-// read fills the backlog from history, up to seq to.
+// read fills the backlog with what history has next, up to seq to.
 func (c *Cursor) read(to uint64) error {
-	for e, err := range c.feed.history(c.next, min(to, c.next+historyChunk-1)) {
+	for e, err := range c.feed.history(c.next, to) {
 		if err != nil {
 			return err
 		}
-		c.backlog = append(c.backlog, e)
+		if c.backlog = append(c.backlog, e); len(c.backlog) == historyChunk {
+			break
+		}
 	}
 	return nil
 }

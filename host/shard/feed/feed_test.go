@@ -117,6 +117,13 @@ func TestS11_trimmed(t *testing.T) {
 	require.Equal(t, 600, got[len(got)-1])
 	require.Len(t, got, 2+596)
 
+	s.trimmed = 500 // more than is read at a time
+	early := s.join(1)
+	defer early.Close()
+	got = drain(t, early)
+	require.Equal(t, []int{-1, -499, 500, 501}, got[:4])
+	require.Len(t, got, 2+101)
+
 	s.trimmed = 1000
 	gone := s.join(1)
 	defer gone.Close()
