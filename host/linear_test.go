@@ -43,7 +43,7 @@ func TestLinearizable(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			a := newArena(t, seed)
 			for _, end := range []func(){a.shutdown, a.crash, a.shutdown} {
-				a.round(64, 3_000, end)
+				a.round(64, 6_000, end)
 			}
 			a.verify()
 		})
@@ -161,6 +161,7 @@ type arena struct {
 	clock     atomic.Int64 // gives operations their times
 	epoch     atomic.Int64 // odd while the module is unloaded
 	ended     atomic.Bool  // the host is on its way out
+	over      atomic.Bool  // the host is gone
 
 	mu       sync.Mutex // guards what follows
 	dice     *rand.Rand // of the journal
@@ -190,7 +191,7 @@ func newArena(t *testing.T, seed uint64) *arena {
 // inject refuses a batch now and then, and lets others go first.
 func (a *arena) inject(*journal.Batch) error {
 	a.mu.Lock()
-	refuse, wait := a.dice.IntN(100) < 3, a.dice.IntN(4)
+	refuse, wait := a.dice.IntN(100) < 5, a.dice.IntN(4)
 	a.mu.Unlock()
 	for range wait {
 		runtime.Gosched()
@@ -209,6 +210,7 @@ func (a *arena) open() {
 	a.host = h
 	a.stores = make(map[string]counterStore)
 	a.ended.Store(false)
+	a.over.Store(false)
 }
 
 func (a *arena) store(key string) counterStore {
@@ -267,7 +269,7 @@ func (a *arena) round(clients, operations int, end func()) {
 	for i := range clients {
 		c := &client{arena: a, id: i, dice: rand.New(rand.NewPCG(a.seed, uint64(i+1)<<32|uint64(a.clock.Load())))}
 		wg.Go(func() {
-			for !a.ended.Load() {
+			for !a.over.Load() {
 				c.act()
 				if count.Add(1) == int64(operations) {
 					close(enough)
@@ -277,6 +279,7 @@ func (a *arena) round(clients, operations int, end func()) {
 	}
 	<-enough
 	end()
+	a.over.Store(true)
 	wg.Wait()
 	readers.Wait()
 	a.host = nil
@@ -319,6 +322,8 @@ func (c *client) act() {
 	crowded := key == hot
 	s := c.store(key)
 	switch n := c.dice.IntN(1000); {
+	case n < 100 && mortal(key):
+		c.tell(input{key, opDelete, 0}, s.Delete)
 	case n < 500:
 		c.action(s, input{key, opAdd, int64(c.dice.IntN(7) - 2)})
 	case n < 510 && !crowded:
@@ -339,8 +344,6 @@ func (c *client) act() {
 	case n < 960 && !crowded:
 		seq := c.dice.Int64N(200)
 		c.tell(input{key, opWait, seq}, func(ctx context.Context) error { return s.Wait(ctx, uint64(seq)) })
-	case n < 980 && mortal(key):
-		c.tell(input{key, opDelete, 0}, s.Delete)
 	case n < 982 && c.id < 2:
 		c.deploy(c.dice.IntN(2))
 	case n == 982 && c.id == 2:
@@ -376,7 +379,9 @@ func (c *client) dropped(err error) {
 		if !c.ended.Load() {
 			c.Errorf("seed %d: unexpected error: %v", c.seed, err)
 		}
-	case e.Code != abi.CodeBatchFailed && e.Code != abi.CodeOverloaded:
+	case e.Code == abi.CodeOverloaded:
+		runtime.Gosched()
+	case e.Code != abi.CodeBatchFailed:
 		c.Errorf("seed %d: unexpected error: %v", c.seed, err)
 	}
 }

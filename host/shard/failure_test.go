@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
+	"github.com/crhost/crhost/host/observe"
 	"github.com/crhost/crhost/host/shard"
 	"github.com/stretchr/testify/require"
 )
@@ -261,4 +263,22 @@ func TestD4_readsOpenNoRevision(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "r1", i.Revision)
 	require.Equal(t, opened, f.opened.Load())
+}
+
+// S10: the depth of a queue bounds what comes from outside; whoever looks after a store is let in.
+func TestS10_tending(t *testing.T) {
+	f := newFixture(t, memory.New(memory.Config{}), shard.Config{QueueDepth: 1})
+	ctx := context.Background()
+	sent, deleted := make(chan error, 1), make(chan error, 1)
+	f.start(t, 1, &observe.ModuleHooks{Trapped: func(*observe.Trapped) { // with the lock held, and the queue full
+		go func() { deleted <- f.Delete(ctx, "a") }()
+		go func() { _, err := f.Send(ctx, "a", action("add")); sent <- err }()
+		require.ErrorIs(t, <-sent, &abi.Error{Code: abi.CodeOverloaded})
+		for range 1000 {
+			runtime.Gosched() // the deletion, too, comes to the queue
+		}
+	}})
+	f.send(t, "a", "add")
+	f.refused(t, "a", "trap", abi.CodeTrapped)
+	require.NoError(t, <-deleted)
 }
