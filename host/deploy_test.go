@@ -69,3 +69,43 @@ func TestDeploy_cancelled(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, versions, 1)
 }
+
+// S13: a module that is unloaded has stopped when another takes its place, also when whoever asked for it went away: what its stores accepted is in the journal by then.
+func TestUnload_cancelledBehindItsRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var slow atomic.Bool
+		ctx, cancel := context.WithCancel(context.Background())
+		backend := memory.New(memory.Config{Before: func(b *journal.Batch) error {
+			switch {
+			case !slow.Load():
+			case len(b.Logs()) > 0: // the actions
+				<-release
+			default: // the unload
+				cancel()
+			}
+			return nil
+		}})
+		h := counterHost(t, host.Config{Journal: backend})
+		s := h.Store(abi.Address{Module: "counter"})
+		mustSend(t, s, "increment")
+		slow.Store(true)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := s.Send(context.Background(), enginetest.Action("increment"))
+			sent <- err
+		}()
+		synctest.Wait()
+		unloaded := make(chan error, 1)
+		go func() { unloaded <- h.Unload(ctx, "", "counter") }()
+		synctest.Wait()
+		require.Empty(t, unloaded, "the name is free while an action is on its way to the journal")
+		close(release)
+		require.NoError(t, <-sent)
+		require.NoError(t, <-unloaded)
+		slow.Store(false)
+		_, err := h.Deploy(context.Background(), host.DeployRequest{Module: "counter", Wasm: enginetest.Counter(t)})
+		require.NoError(t, err)
+		require.EqualValues(t, 3, mustSend(t, s, "increment").Seq)
+	})
+}

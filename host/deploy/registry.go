@@ -179,9 +179,9 @@ func (r *Registry) Unload(ctx context.Context, id journal.ModuleID) error {
 	if err := r.commit(ctx, b); err != nil {
 		return err
 	}
-	// It keeps its name until it has stopped: what takes its place must find all that its stores accepted in the journal.
+	// It keeps its name until it has stopped, whether or not anybody waits for that: what takes its place must find all that its stores accepted in the journal.
 	defer r.remove(m)
-	return m.stop(ctx, &abi.Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("module %s was unloaded", id)})
+	return m.stop(context.WithoutCancel(ctx), &abi.Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("module %s was unloaded", id)})
 }
 
 // Close takes all modules out of service, leaving them active in the journal, and refuses deploys from then on. Errors are *abi.Error.

@@ -1,11 +1,13 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 
 	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/observe"
 )
 
@@ -126,8 +128,8 @@ func (s *Shard) checkpointIf(ctx context.Context, key string, wants func(*store)
 	return s.answer(ctx, pos, nil)
 }
 
-// Close refuses actions from now on with why, writes what the journal needs to go on later and ends the instances and subscriptions. Errors are *abi.Error;
-// the shard is closed all the same.
+// Close refuses actions from now on with why, writes what the journal needs to go on later and ends the instances and subscriptions. Unless ctx ends first, nothing
+// is on its way to the journal any more when it returns. Errors are *abi.Error; the shard is closed all the same.
 func (s *Shard) Close(ctx context.Context, why *abi.Error) error {
 	s.mu.Lock()
 	s.refusing = why
@@ -140,8 +142,12 @@ func (s *Shard) Close(ctx context.Context, why *abi.Error) error {
 		}
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	lost := s.recover()
 	s.closed = why
+	var last journal.Position // behind all that is on its way, which is more than the stores' own: whoever takes over must find it in the journal
+	if lost == nil {
+		last = s.committer.Enqueue(journal.Step{})
+	}
 	for _, st := range s.dir {
 		st.gone = true
 		st.snapshot.Store(nil)
@@ -156,5 +162,6 @@ func (s *Shard) Close(ctx context.Context, why *abi.Error) error {
 		g.discard()
 	}
 	s.draining = nil
-	return failed
+	s.mu.Unlock()
+	return cmp.Or(failed, s.answer(ctx, last, lost))
 }
