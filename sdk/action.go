@@ -56,6 +56,10 @@ func newHandler(value any, action abi.Action) *handler {
 	literal = pack.AppendString(pack.AppendString(literal, "type"), action.Type)
 	for i := range p.fields {
 		f := &p.fields[i]
+		if len(f.plan.preset) > 0 { // in the form no field is absent; but one inside this may be
+			h.form = nil
+			return h
+		}
 		h.form = append(h.form, newSegment(pack.AppendString(literal, f.name), f))
 		literal = nil
 	}

@@ -199,6 +199,9 @@ func (c *compiler) structFields(p *plan, t reflect.Type, base uintptr, where str
 				c.refuse(at, "a second field named \""+name+"\"")
 			}
 		}
+		if omit && hasDefaults(f.Type) {
+			c.refuse(at, "omitempty would turn an empty value into the defaults of its fields")
+		}
 		p.fields = append(p.fields, field{name: name, offset: base + f.Offset, omit: omit, plan: c.compile(f.Type, at)})
 	}
 }

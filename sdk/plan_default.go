@@ -17,8 +17,13 @@ type preset struct {
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// defaults collects the default tags of t, which lies at base in p's type, and of the structs in it. They hold for every codec.
+// defaults collects the default tags of t, which lies at base in p's type, and of the structs and arrays in it. They hold for every codec.
 func (c *compiler) defaults(p *plan, t reflect.Type, base uintptr, where string) {
+	if t.Kind() == reflect.Array && hasDefaults(t.Elem()) {
+		for i := range t.Len() {
+			c.defaults(p, t.Elem(), base+uintptr(i)*t.Elem().Size(), where+"[]")
+		}
+	}
 	if t.Kind() != reflect.Struct || t == timeType {
 		return
 	}
@@ -36,6 +41,23 @@ func (c *compiler) defaults(p *plan, t reflect.Type, base uintptr, where string)
 		}
 		p.preset = append(p.preset, preset{base + f.Offset, f.Type.Kind(), f.Type.Size(), value.UnsafePointer()})
 	}
+}
+
+// hasDefaults reports whether defaults would find a tag in t.
+func hasDefaults(t reflect.Type) bool {
+	switch {
+	case t.Kind() == reflect.Array:
+		return hasDefaults(t.Elem())
+	case t.Kind() != reflect.Struct || t == timeType:
+		return false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if _, has := f.Tag.Lookup("default"); has || hasDefaults(f.Type) {
+			return true
+		}
+	}
+	return false
 }
 
 // parse sets v, a bool, number, duration or string, to what text says.

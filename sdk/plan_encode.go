@@ -172,6 +172,13 @@ func (p *plan) empty(v unsafe.Pointer) bool {
 		return (*time.Time)(v).IsZero()
 	case kindMap:
 		return reflect.NewAt(p.typ, v).Elem().Len() == 0
+	case kindArray: // not reflect's IsZero, to which -0 is 0 here
+		for i := range p.length {
+			if !p.elem.empty(unsafe.Add(v, uintptr(i)*p.elem.size)) {
+				return false
+			}
+		}
+		return true
 	case kindStruct:
 		for i := range p.fields {
 			if f := &p.fields[i]; !f.plan.empty(unsafe.Add(v, f.offset)) {

@@ -163,6 +163,11 @@ func TestPack_omitempty(t *testing.T) {
 	r := pack.NewReader(sdk.Pack(full))
 	require.Equal(t, 14, r.MapLen())
 	require.NotEqual(t, "\x80", string(sdk.Pack(Omit{F: math.Copysign(0, -1)})), "-0 is not 0")
+	type Array struct {
+		A [2]float64 `msgpack:"a,omitempty"`
+	}
+	require.Equal(t, "\x80", string(sdk.Pack(Array{})))
+	require.NotEqual(t, "\x80", string(sdk.Pack(Array{[2]float64{0, math.Copysign(0, -1)}})))
 }
 
 func TestPack_nan(t *testing.T) {
@@ -247,6 +252,14 @@ func TestPlan_unsupported(t *testing.T) {
 				A []int `default:"1"`
 			}{})
 		},
+		"omitempty would turn an empty value into the defaults of its fields": func() {
+			type Inner struct {
+				A int `default:"1"`
+			}
+			sdk.Pack(struct {
+				In [1]Inner `msgpack:"in,omitempty"`
+			}{})
+		},
 		"omitempty and default together": func() {
 			sdk.Pack(struct {
 				A int `msgpack:"a,omitempty" default:"1"`
@@ -269,6 +282,7 @@ func TestUnpack_defaults(t *testing.T) {
 		N uint16 `msgpack:"n" default:"7"`
 	}
 	type Defaults struct {
+		A  [2]Inner         `msgpack:"a"`
 		I  int64            `msgpack:"i" default:"-3"`
 		U  uint8            `msgpack:"u" default:"200"`
 		F  float32          `msgpack:"f" default:"1.5"`
@@ -280,11 +294,12 @@ func TestUnpack_defaults(t *testing.T) {
 		L  []Inner          `msgpack:"l"`
 		M  map[string]Inner `msgpack:"m"`
 	}
-	want := Defaults{I: -3, U: 200, F: 1.5, B: true, S: "text", D: 2 * time.Second, In: Inner{7}}
+	want := Defaults{A: [2]Inner{{7}, {7}}, I: -3, U: 200, F: 1.5, B: true, S: "text", D: 2 * time.Second, In: Inner{7}}
 	var got Defaults
 	require.NoError(t, sdk.Unpack([]byte{0x80}, &got))
 	require.Equal(t, want, got)
-	require.NoError(t, sdk.Unpack([]byte("\x83\xa1p\x80\xa1l\x92\x80\x81\xa1n\x01\xa1m\x81\xa0\x80"), &got))
+	require.NoError(t, sdk.Unpack([]byte("\x84\xa1a\x92\x80\x81\xa1n\x01\xa1p\x80\xa1l\x92\x80\x81\xa1n\x01\xa1m\x81\xa0\x80"), &got))
+	want.A = [2]Inner{{7}, {1}}
 	want.P, want.L, want.M = &Inner{7}, []Inner{{7}, {1}}, map[string]Inner{"": {7}}
 	require.Equal(t, want, got)
 	require.NoError(t, sdk.Unpack([]byte("\x81\xa1i\x00"), &got))
