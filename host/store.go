@@ -25,6 +25,7 @@ type Store struct {
 type place struct {
 	module *deploy.Module
 	shard  *shard.Shard
+	ref    *shard.Ref
 }
 
 // Store returns a handle on the store at an address. Empty parts are the defaults.
@@ -62,6 +63,7 @@ func (s *Store) place() (*place, error) {
 		return nil, err
 	}
 	p := &place{module: m, shard: m.Shard(s.address.Key)}
+	p.ref = p.shard.Ref(s.address.Key)
 	s.at.Store(p)
 	return p, nil
 }
@@ -101,7 +103,7 @@ func (s *Store) SendWith(ctx context.Context, action []byte, o SendOptions) (Rec
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := p.shard.Send(ctx, s.address.Key, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal})
+	r, err := p.shard.Send(ctx, p.ref, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -118,7 +120,7 @@ func (s *Store) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	return value(p.shard.State(ctx, s.address.Key))
+	return value(p.shard.State(ctx, p.ref))
 }
 
 // Stale returns the newest state that is encoded and durable already; it may lag behind. It is what can still be read of a store whose newest state cannot. Errors as of State.

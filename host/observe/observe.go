@@ -103,7 +103,7 @@ type Committed struct {
 	// Shard is the index of the shard whose records they are; see Sent.Shard.
 	Shard          int
 	Actions, Bytes int
-	// Latency is the time from the first record's entry into the queue to the batch's end.
+	// Latency is how long the journal took; 0 when it is in memory, where nobody asks.
 	Latency time.Duration
 	// Lag is the number of accepted actions that were not durable when the batch ended.
 	Lag uint64

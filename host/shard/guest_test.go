@@ -257,3 +257,12 @@ func (f *fixture) requireValue(t *testing.T, key string, want int64) {
 	got, _ := f.value(t, key)
 	require.Equal(t, want, got)
 }
+
+// Send and State find the store anew each time, so that tests meet the directory too.
+func (f *fixture) Send(ctx context.Context, key string, c shard.Command) (shard.Receipt, error) {
+	return f.Shard.Send(ctx, f.Ref(key), c)
+}
+
+func (f *fixture) State(ctx context.Context, key string) (*shard.State, error) {
+	return f.Shard.State(ctx, f.Ref(key))
+}

@@ -53,21 +53,21 @@ func (c *CorrelationID) append(b []byte) []byte {
 
 // Send reduces a command and returns when its outcome is durable. Errors are *abi.Error. When ctx ends while the journal works, the error is
 // CodeCanceled and the action may have been accepted.
-func (s *Shard) Send(ctx context.Context, key string, c Command) (Receipt, error) {
+func (s *Shard) Send(ctx context.Context, ref *Ref, c Command) (Receipt, error) {
 	hooks := s.hooks.Load()
 	started := time.Now()
 	if hooks.Sent == nil && hooks.SendStarted == nil {
-		return s.send(ctx, key, &c, started, nil)
+		return s.send(ctx, ref, &c, started, nil)
 	}
 	e := events.Get().(*observe.Sent)
 	defer events.Put(e)
-	*e = observe.Sent{Key: key, Shard: s.index, Action: -1, Start: started}
+	*e = observe.Sent{Key: ref.key, Shard: s.index, Action: -1, Start: started}
 	if hooks.SendStarted != nil {
 		typ, _ := abi.TypeOf(c.Body) // what is wrong with it is found again, and said, in its place
 		e.ActionType = string(typ)
-		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: key, Action: -1, ActionType: e.ActionType, Start: e.Start})
+		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: ref.key, Action: -1, ActionType: e.ActionType, Start: e.Start})
 	}
-	receipt, err := s.send(ctx, key, &c, started, e)
+	receipt, err := s.send(ctx, ref, &c, started, e)
 	e.Total = time.Since(started)
 	if err != nil {
 		e.Err, e.Code = err, string(codeOf(err))
@@ -91,12 +91,12 @@ func codeOf(err error) abi.Code {
 	return abi.CodeInternal
 }
 
-func (s *Shard) send(ctx context.Context, key string, c *Command, started time.Time, e *observe.Sent) (Receipt, error) {
+func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Time, e *observe.Sent) (Receipt, error) {
 	typ, err := abi.TypeOf(c.Body)
 	if err != nil {
 		return Receipt{}, &abi.Error{Code: abi.CodeMalformed, Text: "the action is not a msgpack map with a type: " + err.Error(), Err: err}
 	}
-	st, wait, err := s.enter(ctx, key)
+	st, wait, err := s.queue(ctx, ref, s.config.QueueDepth)
 	if err != nil {
 		return Receipt{}, err
 	}

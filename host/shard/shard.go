@@ -47,7 +47,7 @@ func New(index int, config Config, active *Revision) *Shard {
 	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), ending: make(map[*store]bool), entropy: newEntropy()}
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
-	commit := journal.Config{}
+	commit := journal.Config{Timed: s.config.TimeCommits}
 	if active.Hooks.Committed != nil {
 		commit.Observe = func(c journal.Commit) {
 			if committed := s.hooks.Load().Committed; committed != nil {
@@ -66,18 +66,18 @@ func (s *Shard) newGeneration(r *Revision) *generation {
 // enter takes the lock with the store of key, reading it from the journal if need be, unless too many wait for that. It reports how long it waited for the lock.
 // The caller must call leave. Errors are *abi.Error or the cause of ctx.
 func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, error) {
-	return s.queue(ctx, key, s.config.QueueDepth)
+	return s.queue(ctx, &Ref{key: key}, s.config.QueueDepth)
 }
 
 // tend is enter for those who look after a store: they are never refused for load.
 func (s *Shard) tend(ctx context.Context, key string) (*store, error) {
-	st, _, err := s.queue(ctx, key, math.MaxInt)
+	st, _, err := s.queue(ctx, &Ref{key: key}, math.MaxInt)
 	return st, err
 }
 
-func (s *Shard) queue(ctx context.Context, key string, depth int) (*store, time.Duration, error) {
+func (s *Shard) queue(ctx context.Context, ref *Ref, depth int) (*store, time.Duration, error) {
 	for {
-		st, err := s.lookup(key)
+		st, err := s.lookup(ref)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -94,6 +94,7 @@ func (s *Shard) queue(ctx context.Context, key string, depth int) (*store, time.
 			if closed != nil { // what is gone stays in the directory then
 				return nil, wait, closed
 			}
+			ref.last.Store(nil)
 			continue
 		}
 		if err := s.ready(ctx, st, lost); err != nil {
@@ -114,16 +115,29 @@ func (s *Shard) lock() time.Duration {
 	return time.Since(start)
 }
 
+// Ref is a key of a shard and the store that it led to last, which spares a look into the directory. It is safe from any goroutine.
+type Ref struct {
+	key  string
+	last atomic.Pointer[store]
+}
+
+// Ref returns a reference to the store of a key, which need not be there.
+func (s *Shard) Ref(key string) *Ref { return &Ref{key: key} }
+
 // lookup finds a store in the directory, or puts it there as the journal knows it: a key without a life gets one that does not exist yet.
-func (s *Shard) lookup(key string) (*store, error) {
+func (s *Shard) lookup(ref *Ref) (*store, error) {
+	if st := ref.last.Load(); st != nil {
+		return st, nil // if it is gone, whoever takes the lock sees it
+	}
 	for {
 		s.dirMu.RLock()
-		st, removals := s.dir[key], s.removals
+		st, removals := s.dir[ref.key], s.removals
 		s.dirMu.RUnlock()
 		if st != nil {
+			ref.last.Store(st)
 			return st, nil
 		}
-		st = s.newStore(key)
+		st = s.newStore(ref.key)
 		if err := st.restore(); err != nil {
 			return nil, err
 		}

@@ -35,7 +35,9 @@ func (c *commits) add(e *observe.Committed) {
 	}
 	cell.bytes.Add(int64(e.Bytes))
 	cell.actions.Add(int64(e.Actions))
-	cell.latency.add(e.Latency)
+	if e.Latency > 0 { // of a journal that is timed
+		cell.latency.add(e.Latency)
+	}
 	cell.sizes[min(bits.Len(uint(max(e.Actions, 1)-1)), countBounds)].Add(1)
 }
 
