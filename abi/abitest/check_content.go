@@ -71,7 +71,7 @@ func checkEffects(t *trial) error {
 // undeclared returns a breach for the first effect that the manifest does not allow.
 func undeclared(m *abi.Manifest, effects []abi.Effect) error {
 	for _, e := range effects {
-		if e.Kind.Leaf() && e.Kind != abi.KindCancel && !declares(m, e) {
+		if e.Kind.Leaf() && !m.Allows(e.Kind, e.Target) {
 			return broken("effects", "an effect %s to %q that the manifest does not declare", e.Kind, e.Target)
 		}
 		if err := undeclared(m, e.Children); err != nil {
@@ -79,23 +79,6 @@ func undeclared(m *abi.Manifest, effects []abi.Effect) error {
 		}
 	}
 	return nil
-}
-
-func declares(m *abi.Manifest, e abi.Effect) bool {
-	for _, g := range m.Effects {
-		if g.Kind != e.Kind {
-			continue
-		}
-		if e.Target == "" {
-			return true
-		}
-		for _, pattern := range g.Targets {
-			if prefix, open := strings.CutSuffix(pattern, "*"); pattern == e.Target || open && strings.HasPrefix(e.Target, prefix) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func checkState(t *trial) error {
@@ -164,7 +147,7 @@ func foreignNaN(b []byte) []byte {
 		case pack.Float:
 			raw := r.Raw()
 			f := pack.NewReader(raw)
-			if v := f.Float(); v != v && !bytes.Equal(raw, pack.AppendFloat(nil, v)) {
+			if v := f.Float(); v != v && !bytes.Equal(raw, pack.AppendFloat(nil, v)) && !bytes.Equal(raw, pack.AppendFloat32(nil, float32(v))) {
 				return raw
 			}
 		default:

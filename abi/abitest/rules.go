@@ -84,7 +84,7 @@ var rules = []rule{
 		check: checkState,
 	},
 	{
-		Rule:  Rule{"nan", "A NaN in a state or in effects is written as 0x7ff8000000000000."},
+		Rule:  Rule{"nan", "A NaN in a state or in effects is written as 0x7ff8000000000000, or in a float 32 as 0x7fc00000."},
 		needs: basic,
 		check: checkNaN,
 	},
