@@ -50,7 +50,8 @@ type Config struct {
 	// Observer hears what happens. It may be nil; observe.Tee makes one of several.
 	Observer *Observer
 
-	// QueueDepth is how many actions may wait for one store before further ones are refused as overloaded. Defaults to DefaultQueueDepth.
+	// QueueDepth is how many actions may wait for one store, or be on their way from it to the journal, before further ones are refused as overloaded. Defaults to
+	// DefaultQueueDepth.
 	QueueDepth int
 
 	// RebuildFuel and TailBytes bound what rebuilding a store costs: when the actions since it was last encoded have used more fuel, or

@@ -28,7 +28,7 @@ type Config struct {
 	// RevisionID names a revision that is not open.
 	RevisionID func(number uint64) string
 
-	QueueDepth        int    // commands that may wait for one store
+	QueueDepth        int    // commands that may wait for one store, and its actions that may wait for the journal
 	Residents         int    // states that may sit in one instance
 	Stores            int    // stores that may be in memory; idle ones beyond leave for the journal
 	TailBytes         int    // size of the records after which a store is encoded anew; 4 times its last encoded size if that is more

@@ -6,3 +6,10 @@ func (s *Shard) Known() int {
 	defer s.mu.Unlock()
 	return len(s.dir)
 }
+
+// Waiting is how many wait for a store that is in memory.
+func (s *Shard) Waiting(key string) int {
+	s.dirMu.RLock()
+	defer s.dirMu.RUnlock()
+	return int(s.dir[key].waiting.Load())
+}

@@ -100,6 +100,10 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 	if err != nil {
 		return Receipt{}, err
 	}
+	if st.cell.Seq()-st.durable.Load() >= uint64(s.config.QueueDepth) { // at once: waiting for the journal is what there is too much of
+		s.leave(st)
+		return Receipt{}, refuse(abi.CodeOverloaded, "too many actions of the store wait for the journal")
+	}
 	s.started = started
 	receipt, err := s.step(st, c, typ)
 	pos := receipt.pos
