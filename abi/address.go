@@ -66,15 +66,23 @@ func ValidateKey(s string) error {
 	if len(s) == 0 || len(s) > MaxKeyBytes {
 		return badAddress("a key of %d bytes, want 1 to %d", len(s), MaxKeyBytes)
 	}
+	if fault := textFault(s); fault != "" {
+		return badAddress("the key %q %s", s, fault)
+	}
+	return nil
+}
+
+// textFault says why s cannot be shown to people as it is; "" if it can.
+func textFault(s string) string {
 	for _, c := range s {
 		if c < 0x20 || c >= 0x7f && c < 0xa0 {
-			return badAddress("the key %q has a control character", s)
+			return "has a control character"
 		}
 	}
 	if !utf8.ValidString(s) {
-		return badAddress("the key %q is not UTF-8", s)
+		return "is not UTF-8"
 	}
-	return nil
+	return ""
 }
 
 // addressError is an ErrBadAddress with what is wrong.

@@ -247,6 +247,8 @@ func (m *Manifest) Validate() error {
 		return bad("name %q is not 1 to %d of a-z, 0-9, _ and .", clip(m.Name, MaxNameBytes), MaxNameBytes)
 	case len(m.Version) > MaxNameBytes:
 		return bad("a version of %d bytes, the limit is %d", len(m.Version), MaxNameBytes)
+	case textFault(m.Version) != "":
+		return bad("the version %q %s", m.Version, textFault(m.Version))
 	case m.Schema == 0:
 		return bad("no schema number: the first is 1")
 	case len(m.Actions) == 0:
@@ -267,6 +269,8 @@ func (m *Manifest) Validate() error {
 			return bad("action %s has kind %q, want command or internal", a.Type, clip(string(a.Kind), MaxNameBytes))
 		case len(a.Doc) > MaxTextBytes:
 			return bad("the doc of action %s has %d bytes, the limit is %d", a.Type, len(a.Doc), MaxTextBytes)
+		case textFault(a.Doc) != "":
+			return bad("the doc of action %s %s", a.Type, textFault(a.Doc))
 		}
 		types[a.Type] = true
 	}
@@ -279,6 +283,14 @@ func (m *Manifest) Validate() error {
 			return bad("effect kind %s twice", string(e.Kind))
 		}
 		kinds[e.Kind] = true
+		for _, t := range e.Targets {
+			switch {
+			case len(t) > MaxTextBytes:
+				return bad("a target of effect kind %s has %d bytes, the limit is %d", string(e.Kind), len(t), MaxTextBytes)
+			case textFault(t) != "":
+				return bad("the target %q of effect kind %s %s", t, string(e.Kind), textFault(t))
+			}
+		}
 	}
 	for _, s := range m.Migrations {
 		if s.From == s.To {
