@@ -4,6 +4,5 @@ package main
 func main() {}
 
 //lint:ignore U1000 the host calls it
-//
 //go:wasmexport f
 func f(int32) int64 { return 0x2000000020 }
