@@ -33,11 +33,13 @@ func clip(b []byte) string {
 func (s *Shard) reduce(st *store, g *generation) error {
 	s.current = st
 	for again := true; ; again = false {
-		if err := s.seat(st, g); err != nil {
+		if g.set != nil && st.cell.Set() == g.set && !g.instance.Poisoned() { // seat, for nearly all actions
+			_, _ = g.set.Prepare(&st.cell, st.life, &s.in) // cannot fail: it has a slot
+		} else if err := s.seat(st, g); err != nil {
 			return err
 		}
 		g.served++
-		guest, waited := g.guest(), time.Since(s.started)
+		guest, waited := g.instance, time.Since(s.started)
 		s.in.Now = max(s.started.Add(waited).UnixNano(), st.now)
 		err := guest.Reduce(&s.in, int64(g.revision.Limits.Fuel), &s.out)
 		s.took, s.fuel = time.Since(s.started)-waited, uint64(guest.Fuel())
@@ -283,7 +285,7 @@ func (c checkpointed) Lost(uint64) { c.since, c.saved = math.MaxInt/2, 0 }
 
 // housekeep lets the guest tidy up, and leaves it for a fresh instance when its memory has grown too large.
 func (s *Shard) housekeep(st *store, g *generation) {
-	guest := g.guest()
+	guest := g.instance
 	if err := guest.Housekeep(); err != nil {
 		s.lost(g.set, st, err)
 		return

@@ -40,7 +40,7 @@ type Revision struct {
 	// Instantiate makes a new instance. It takes milliseconds.
 	Instantiate func() (Guest, error)
 
-	actions map[string]uint16
+	actions map[string]uint16 // nil for a manifest of few actions
 
 	mu      sync.Mutex // guards what follows
 	spare   Guest
@@ -55,17 +55,30 @@ func NewRevision(number uint64, id string, m *abi.Manifest, hooks *observe.Modul
 	if hooks == nil {
 		r.Hooks = &observe.ModuleHooks{}
 	}
-	r.actions = make(map[string]uint16, len(m.Actions))
-	for i, a := range m.Actions {
-		r.actions[a.Type] = uint16(i)
+	if len(m.Actions) > fewActions {
+		r.actions = make(map[string]uint16, len(m.Actions))
+		for i, a := range m.Actions {
+			r.actions[a.Type] = uint16(i)
+		}
 	}
 	return r
 }
 
+// fewActions are found faster one after another.
+const fewActions = 16
+
 // Action finds an action type.
 func (r *Revision) Action(typ []byte) (index uint16, known bool) {
-	index, known = r.actions[string(typ)]
-	return index, known
+	if r.actions != nil {
+		index, known = r.actions[string(typ)]
+		return index, known
+	}
+	for i := range r.Manifest.Actions {
+		if r.Manifest.Actions[i].Type == string(typ) {
+			return uint16(i), true
+		}
+	}
+	return 0, false
 }
 
 // Keep makes sure that a spare instance is ready soon, so that a trap costs its shard no start-up.
@@ -129,13 +142,14 @@ type generation struct {
 	revision *Revision
 	max      int           // cells at most
 	served   int           // actions
-	set      *resident.Set // nil until an instance is needed, and after a trap
+	instance Guest         // nil until one is needed, and after a trap
+	set      *resident.Set // of the instance
 }
 
 // open makes sure that there is an instance.
 func (g *generation) open(log func(level int, text string)) error {
 	if g.set != nil {
-		if !g.set.Guest().Poisoned() {
+		if !g.instance.Poisoned() {
 			return nil
 		}
 		g.discard()
@@ -149,12 +163,9 @@ func (g *generation) open(log func(level int, text string)) error {
 	if slots := int(g.revision.Manifest.Slots); slots > 0 {
 		max = min(max, slots)
 	}
-	g.set = resident.NewSet(guest, g.revision.Manifest.Residency, max)
+	g.instance, g.set = guest, resident.NewSet(guest, g.revision.Manifest.Residency, max)
 	return nil
 }
-
-// guest is the open instance.
-func (g *generation) guest() Guest { return g.set.Guest().(Guest) }
 
 // discard gives up the instance. Whoever sat in it is rebuilt when it is needed.
 func (g *generation) discard() {
@@ -162,6 +173,6 @@ func (g *generation) discard() {
 		return
 	}
 	g.set.Empty()
-	_ = g.guest().Close()
-	g.set = nil
+	_ = g.instance.Close()
+	g.instance, g.set = nil, nil
 }

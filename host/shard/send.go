@@ -113,8 +113,8 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 	st.count(err == nil, s.took)
 	if e != nil {
 		e.LockWait, e.Reduce, e.Fuel = wait, s.took, int64(s.fuel)
-		if i, known := s.active.revision.Action(typ); known {
-			e.Action, e.ActionType = int(i), s.active.revision.Manifest.Actions[i].Type
+		if e.Action = s.action; e.Action >= 0 {
+			e.ActionType = s.active.revision.Manifest.Actions[e.Action].Type
 		}
 	}
 	s.leave(st)
@@ -137,9 +137,12 @@ func (st *store) count(accepted bool, spent time.Duration) {
 //
 // REQUIRES: mu is held and st is ready.
 func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
-	s.fuel, s.took = 0, 0
+	s.fuel, s.took, s.action = 0, 0, -1
 	g := s.active
 	action, known := g.revision.Action(typ)
+	if known {
+		s.action = int(action)
+	}
 	switch {
 	case !known:
 		return Receipt{}, refuse(abi.CodeUnknownAction, "module %s has no action %q", s.config.Module.Module, clip(typ))
@@ -162,7 +165,7 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 
 	correlation := CorrelationID{text: c.Correlation}
 	if c.Correlation == "" {
-		_, _ = s.entropy.Read(correlation.random[:]) // never fails
+		s.random(&correlation.random)
 	}
 	s.meta = correlation.append(append(s.meta[:0], st.meta...))
 	s.meta = append(s.meta, 0xa0, 0) // no causation, no drive
@@ -171,7 +174,7 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 	in := &s.in
 	in.Action, in.Seq = action, st.cell.Seq()+1
 	in.Body, in.Meta = c.Body, s.meta
-	_, _ = s.entropy.Read(in.Seed[:]) // never fails
+	s.random(&in.Seed)
 	if err := s.reduce(st, g); err != nil {
 		return Receipt{}, err
 	}

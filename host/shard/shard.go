@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	cryptorand "crypto/rand"
+	"encoding/binary"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -38,6 +39,7 @@ type Shard struct {
 	out      abi.Output
 	meta     []byte
 	started  time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs a third
+	action   int           // index of the type of the last command, -1 when it is unknown
 	fuel     uint64        // of the last reduce
 	took     time.Duration // of the last reduce
 }
@@ -49,15 +51,26 @@ func New(index int, config Config, active *Revision) *Shard {
 	s.hooks.Store(active.Hooks)
 	commit := journal.Config{Timed: s.config.TimeCommits}
 	if active.Hooks.Committed != nil {
-		commit.Observe = func(c journal.Commit) {
-			if committed := s.hooks.Load().Committed; committed != nil {
-				committed(&observe.Committed{Shard: index, Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err})
-			}
-		}
+		commit.Observe = s.committed
 	}
 	s.committer = journal.NewCommitter(s.config.Backend, commit)
 	return s
 }
+
+// committed reports a batch.
+func (s *Shard) committed(c journal.Commit) {
+	committed := s.hooks.Load().Committed
+	if committed == nil {
+		return
+	}
+	e := batches.Get().(*observe.Committed)
+	*e = observe.Committed{Shard: s.index, Actions: c.Steps, Bytes: c.Bytes, Latency: c.Latency, Lag: c.Lag, Err: c.Err}
+	committed(e)
+	batches.Put(e)
+}
+
+// batches are reused: an observer sees one only during its call.
+var batches = sync.Pool{New: func() any { return new(observe.Committed) }}
 
 func (s *Shard) newGeneration(r *Revision) *generation {
 	return &generation{revision: r, max: s.config.Residents}
@@ -246,6 +259,14 @@ func commitError(err error) error {
 		return &abi.Error{Code: abi.CodeShuttingDown, Text: "the journal is closed", Err: err}
 	}
 	return &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away; the action may have been accepted", Err: err}
+}
+
+// random fills b.
+//
+// REQUIRES: mu is held.
+func (s *Shard) random(b *[16]byte) {
+	binary.LittleEndian.PutUint64(b[:8], s.entropy.Uint64())
+	binary.LittleEndian.PutUint64(b[8:], s.entropy.Uint64())
 }
 
 // newEntropy makes seeds and ids: a ChaCha8 stream keyed by the system's CSPRNG, as asking the system each time costs more than a small action.

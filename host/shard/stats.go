@@ -118,7 +118,7 @@ func (s *Shard) Stats(m *observe.ModuleStats) {
 	for _, g := range append([]*generation{s.active}, s.draining...) {
 		if g.set != nil {
 			m.Residents += g.set.Len()
-			m.GuestMemoryBytes += int64(g.guest().MemoryBytes())
+			m.GuestMemoryBytes += int64(g.instance.MemoryBytes())
 		}
 	}
 }

@@ -27,9 +27,9 @@ type actionSends struct {
 
 // cell is what the sends of one action add to on one shard.
 type cell struct {
-	accepted, refused, fuel  atomic.Int64
-	reduce, lockWait, answer distribution
-	_                        [64]byte // keeps the next shard's cell out of this one's cache lines
+	refused, fuel            atomic.Int64
+	reduce, lockWait, answer distribution // lockWait only of those that waited
+	_                        [64]byte     // keeps the next shard's cell out of this one's cache lines
 }
 
 // action returns the sends of a type, new ones when the module never had it.
@@ -54,9 +54,7 @@ func stripes() int {
 func (a *actionSends) cell(shard int) *cell { return &a.cells[shard&(len(a.cells)-1)] }
 
 func (c *cell) add(e *observe.Sent) {
-	if e.Code == "" {
-		c.accepted.Add(1)
-	} else {
+	if e.Code != "" {
 		c.refused.Add(1)
 	}
 	c.answer.add(e.Total)
@@ -64,7 +62,9 @@ func (c *cell) add(e *observe.Sent) {
 		return // Refused before it came to a reduce: its waiting would count in the quantiles of those that did.
 	}
 	c.reduce.add(e.Reduce)
-	c.lockWait.add(e.LockWait)
+	if e.LockWait > 0 {
+		c.lockWait.add(e.LockWait)
+	}
 	c.fuel.Add(max(e.Fuel, 0))
 }
 
@@ -100,17 +100,21 @@ func (s *sendCollector) Collect(out chan<- prom.Metric) {
 	for _, m := range s.modules() {
 		var lockWait, answer total
 		for _, a := range m.actions {
-			var accepted, refused, fuel int64
-			var reduce total
+			var refused, fuel int64
+			var reduce, waited, answered total
 			for i := range a.cells {
 				c := &a.cells[i]
-				accepted += c.accepted.Load()
 				refused += c.refused.Load()
 				fuel += c.fuel.Load()
 				reduce.include(&c.reduce)
-				lockWait.include(&c.lockWait)
-				answer.include(&c.answer)
+				waited.include(&c.lockWait)
+				answered.include(&c.answer)
 			}
+			// Sends go on while this reads: nothing derived may come out below zero.
+			accepted := int64(answered.count()) - min(refused, int64(answered.count()))
+			waited.buckets[0] += reduce.count() - min(waited.count(), reduce.count())
+			lockWait.merge(&waited)
+			answer.merge(&answered)
 			count := func(desc *prom.Desc, n int64, labels ...string) {
 				out <- prom.MustNewConstMetric(desc, prom.CounterValue, float64(n), append([]string{m.tenant, m.module, a.typ}, labels...)...)
 			}
@@ -135,6 +139,21 @@ func (t *total) include(d *distribution) {
 		t.buckets[i] += d.buckets[i].Load()
 	}
 	t.sum += time.Duration(d.sum.Load())
+}
+
+func (t *total) merge(other *total) {
+	for i, n := range other.buckets {
+		t.buckets[i] += n
+	}
+	t.sum += other.sum
+}
+
+func (t *total) count() uint64 {
+	n := uint64(0)
+	for _, k := range t.buckets {
+		n += k
+	}
+	return n
 }
 
 func (t *total) metric(desc *prom.Desc, labels ...string) prom.Metric {
