@@ -52,7 +52,7 @@ func formats() []format {
 		{"checkpoint", Checkpoint{Seq: 7, Revision: 5, Schema: 3, Time: -1, State: []byte("state")},
 			func(v any) []byte { c := v.(Checkpoint); return c.encode() },
 			func(k, b []byte) (any, error) { return decodeCheckpoint(k, b) }},
-		{"store", Store{Life: life, Created: 9, HaltCode: "trapped", HaltReason: "three times", HaltedAt: 10, ParkedBy: 4, ParkReason: "junk"},
+		{"store", Store{Life: life, Created: 9, HaltCode: "trapped", HaltReason: "three times", HaltedAt: 10, HaltedBy: 3, ParkedBy: 4, ParkReason: "junk"},
 			func(v any) []byte { s := v.(Store); return s.encode() },
 			func(k, b []byte) (any, error) { return decodeStore(k, b) }},
 		{"module", Module{Active: 3, Latest: 4, Plugin: digest},

@@ -12,10 +12,11 @@ type Store struct {
 	Life    Incarnation
 	Created int64 // Unix nanoseconds
 
-	// A halted store accepts nothing until it is resumed (SEMANTICS S6, S7). HaltCode is empty when it is not.
+	// A halted store accepts nothing until it is resumed, or until another revision than HaltedBy is active (SEMANTICS S6, S7). HaltCode is empty when it is not.
 	HaltCode   string
 	HaltReason string
 	HaltedAt   int64 // Unix nanoseconds
+	HaltedBy   uint64
 
 	// A parked store could not be adopted by the revision ParkedBy and waits for another (SEMANTICS D3). ParkedBy is 0 when it is not.
 	ParkedBy   uint64
@@ -68,12 +69,13 @@ type StoreRow struct {
 }
 
 func (s *Store) encode() []byte {
-	w := newWriter(storeVersion, 52+len(s.HaltCode)+len(s.HaltReason)+len(s.ParkReason))
+	w := newWriter(storeVersion, 60+len(s.HaltCode)+len(s.HaltReason)+len(s.ParkReason))
 	w.fixed(s.Life[:])
 	w.u64(uint64(s.Created))
 	w.text(s.HaltCode)
 	w.text(s.HaltReason)
 	w.u64(uint64(s.HaltedAt))
+	w.u64(s.HaltedBy)
 	w.u64(s.ParkedBy)
 	w.text(s.ParkReason)
 	return w.seal()
@@ -87,6 +89,7 @@ func decodeStore(key, value []byte) (Store, error) {
 	s.HaltCode = r.text()
 	s.HaltReason = r.text()
 	s.HaltedAt = int64(r.u64())
+	s.HaltedBy = r.u64()
 	s.ParkedBy = r.u64()
 	s.ParkReason = r.text()
 	return s, r.close()

@@ -18,12 +18,22 @@ func (s *Shard) halt(st *store, code abi.Code, reason string) error {
 	if !st.exists {
 		return refusal // there is nothing to protect: what failed was its first action
 	}
-	if st.row.HaltCode == "" {
+	if !st.haltHolds() {
 		row := st.row
-		row.HaltCode, row.HaltReason, row.HaltedAt = string(code), reason, time.Now().UnixNano()
+		row.HaltCode, row.HaltReason, row.HaltedAt, row.HaltedBy = string(code), reason, time.Now().UnixNano(), s.active.revision.Number
 		s.write(st, row)
 	}
 	return refusal
+}
+
+// haltHolds reports whether the store is halted. A deploy ends halts (SEMANTICS S6, S7), but no divergence: somebody has to see that.
+func (st *store) haltHolds() bool {
+	return st.row.HaltCode != "" && (st.row.HaltedBy == st.shard.active.revision.Number || st.row.HaltCode == string(abi.CodeDiverged))
+}
+
+// goesOn is the row of a store that nothing keeps from taking actions.
+func goesOn(row journal.Store) journal.Store {
+	return journal.Store{Life: row.Life, Created: row.Created}
 }
 
 // park keeps the store, as its revision left it, from a revision that cannot take it over.
@@ -36,15 +46,21 @@ func (s *Shard) park(st *store, g *generation, reason string) error {
 
 // write enqueues the store's row.
 func (s *Shard) write(st *store, row journal.Store) {
-	was := st.row.HaltCode
-	st.row = row
-	b := new(journal.Batch)
-	journal.PutStore(b, s.id(st.key), &row)
+	b := s.change(st, row)
 	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: rowWrite{st}})
 	s.committer.Kick() // the caller at hand may be one of another store
-	if h := s.hooks.Load().Halted; h != nil && was != row.HaltCode {
+}
+
+// change makes row the store's, and returns what makes it durable.
+func (s *Shard) change(st *store, row journal.Store) *journal.Batch {
+	was := st.row
+	st.row = row
+	if h := s.hooks.Load().Halted; h != nil && (was.HaltCode != row.HaltCode || was.HaltedBy != row.HaltedBy) {
 		h(&observe.Halted{Key: st.key, Code: row.HaltCode, Reason: row.HaltReason, Resumed: row.HaltCode == ""})
 	}
+	b := new(journal.Batch)
+	journal.PutStore(b, s.id(st.key), &row)
+	return b
 }
 
 // rowWrite is told what became of a store's row.
@@ -64,9 +80,7 @@ func (s *Shard) Resume(ctx context.Context, key string) error {
 	}
 	if st.exists {
 		st.shut = false
-		row := st.row
-		row.HaltCode, row.HaltReason, row.HaltedAt, row.ParkedBy, row.ParkReason = "", "", 0, 0, ""
-		if row != st.row {
+		if row := goesOn(st.row); row != st.row {
 			st.trapped = time.Time{}
 			s.write(st, row)
 		}

@@ -203,6 +203,8 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause) journal.Po
 		st.become(journal.Store{Life: st.life, Created: in.Now}, true)
 		step.Extra = new(journal.Batch)
 		journal.PutStore(step.Extra, s.id(st.key), &st.row)
+	} else if st.row.HaltCode != "" || st.row.ParkedBy != 0 { // a deploy has ended that
+		step.Extra = s.change(st, goesOn(st.row))
 	}
 	st.cell.Accept(step.Record)
 	st.revision, st.schema, st.now = g.revision.Number, record.Schema, in.Now

@@ -191,7 +191,7 @@ func (st *store) halted() error {
 	switch {
 	case st.shut:
 		return &abi.Error{Code: abi.CodeShuttingDown, Text: "the store was shut down"}
-	case st.row.HaltCode != "":
+	case st.haltHolds():
 		return &abi.Error{Code: abi.Code(st.row.HaltCode), Text: st.row.HaltReason}
 	case st.row.ParkedBy != 0 && st.row.ParkedBy == st.shard.active.revision.Number:
 		return &abi.Error{Code: abi.CodeStateUnreadable, Reason: "parked", Text: st.row.ParkReason}
