@@ -22,6 +22,7 @@ type Shard struct {
 	config    Config
 	committer *journal.Committer
 	hooks     atomic.Pointer[observe.ModuleHooks] // of the active revision
+	tidying   sync.WaitGroup                      // goroutines of recycle
 
 	dirMu    sync.RWMutex      // guards what follows; dir and removals are written with mu held too, so that either is enough for reading them
 	dir      map[string]*store // by key

@@ -68,7 +68,7 @@ func (s *Shard) recycle(g *generation) {
 	fresh.max = max(1, g.set.Len()*3/4)
 	s.draining = append(s.draining, g)
 	s.active = fresh
-	go func() { _ = s.Drain(context.Background()) }()
+	s.tidying.Go(func() { _ = s.Drain(context.Background()) })
 }
 
 // Drain takes checkpoints of all stores that a generation other than the active one still holds, a store at a time, and closes those generations once the
@@ -163,5 +163,9 @@ func (s *Shard) Close(ctx context.Context, why *abi.Error) error {
 	}
 	s.draining = nil
 	s.mu.Unlock()
-	return cmp.Or(failed, s.answer(ctx, last, lost))
+	failed = cmp.Or(failed, s.answer(ctx, last, lost))
+	if ctx.Err() == nil {
+		s.tidying.Wait() // it has nothing left to wait for
+	}
+	return failed
 }
