@@ -24,7 +24,8 @@ type LoadError struct {
 	Err  error // a *meter error, *abi.ManifestError or *Trap; nil when there is nothing to add
 }
 
-func (e *LoadError) Error() string { return e.What }
+// Error is What made printable: the names in it are the module's.
+func (e *LoadError) Error() string { return printable(e.What) }
 
 // Unwrap returns the cause.
 func (e *LoadError) Unwrap() error { return e.Err }
@@ -62,7 +63,7 @@ func (e *Engine) Load(ctx context.Context, domain string, wasm []byte) (*Module,
 			return &Module{code: c}, nil
 		}
 		c.release()
-		if !first && errors.Is(c.err, context.Canceled) && ctx.Err() == nil {
+		if !first && (errors.Is(c.err, context.Canceled) || errors.Is(c.err, context.DeadlineExceeded)) && ctx.Err() == nil {
 			continue // the one who built it gave up, not the module
 		}
 		return nil, c.err

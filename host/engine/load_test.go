@@ -67,6 +67,7 @@ func TestLoad_refuses(t *testing.T) {
 
 		"import module":  {enginetest.Guest(t, `(import "env" "abort" (func))`+reduce), "import env.abort is not offered: a guest may import crhost.log and 19 functions of wasi_snapshot_preview1"},
 		"import name":    {enginetest.Guest(t, `(import "wasi_snapshot_preview1" "path_open" (func))`+reduce), "import wasi_snapshot_preview1.path_open is not offered: a guest may import crhost.log and 19 functions of wasi_snapshot_preview1"},
+		"import control": {enginetest.Guest(t, `(import "env" "\1b[2J\n" (func))`+reduce), `import env.\x1b[2J\n is not offered: a guest may import crhost.log and 19 functions of wasi_snapshot_preview1`},
 		"import type":    {enginetest.Guest(t, `(import "crhost" "log" (func (param i32 i32)))`+reduce), "import crhost.log has type (i32, i32) -> (), want (i32, i32, i32) -> ()"},
 		"import memory":  {wat(`(import "env" "memory" (memory 1))`), "import 0 env.memory: imported memory not supported"},
 		"counter's name": {enginetest.Guest(t, reduce+`(func (export "cr_fuel"))`), `export "cr_fuel": a name reserved for metering not supported`},

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/engine"
@@ -108,8 +109,16 @@ func TestModule_swapsWhileCallsRun(t *testing.T) {
 	require.NoError(t, keep.Close())
 }
 
-// A loader that gives up does not fail those who wait for the same module.
+// A loader that gives up, or runs out of time, does not fail those who wait for the same module.
 func TestLoad_givenUp(t *testing.T) {
+	givenUp(t, context.Canceled, func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithCancel(ctx) })
+	givenUp(t, context.DeadlineExceeded, func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		return ctx, func() { time.AfterFunc(2*time.Second, cancel) }
+	})
+}
+
+func givenUp(t *testing.T, want error, limited func(context.Context) (context.Context, context.CancelFunc)) {
 	synctest.Test(t, func(t *testing.T) {
 		compiling, goOn := make(chan struct{}, 1), make(chan struct{})
 		e := open(t, engine.Config{Compiled: func(observe.Compiled) {
@@ -131,11 +140,11 @@ func TestLoad_givenUp(t *testing.T) {
 			synctest.Wait()
 			return done
 		}
-		ctx, giveUp := context.WithCancel(t.Context())
+		ctx, giveUp := limited(t.Context())
 		slow := background(t.Context(), version(t, 1))
 		first, second := background(ctx, version(t, 2)), background(t.Context(), version(t, 2))
 		giveUp()
-		require.ErrorIs(t, <-first, context.Canceled)
+		require.ErrorIs(t, <-first, want)
 		close(goOn)
 		require.NoError(t, <-slow)
 		require.NoError(t, <-second)

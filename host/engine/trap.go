@@ -35,7 +35,7 @@ type Trap struct {
 	Call      string // the export that was called
 	Cause     Cause
 	What      string // what happened, without the call and the function
-	Func      string // the innermost function of the guest, passing over Go's runtime: a name, or $N for the function with index N; may be empty
+	Func      string // the innermost function of the guest, passing over Go's runtime: a name, made printable, or $N for the function with index N; may be empty
 	LastWords string // the line of the guest's output in this call that says why, made printable; may be empty
 	Output    string // the last 4 KiB that the guest wrote to fd 1 and 2 in this call: any bytes at all
 	Fuel      int64  // used by the call, up to the last point where the guest wrote its counter down
@@ -73,8 +73,21 @@ func lastWords(output []byte) string {
 	if len(last) > most {
 		last = last[:most] + "..."
 	}
-	quoted := strconv.Quote(last) // control characters and broken UTF-8 must not reach a terminal
-	return quoted[1 : len(quoted)-1]
+	return printable(last)
+}
+
+// printable is text of a guest's with control characters escaped and broken UTF-8 replaced: neither must reach a terminal.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
 }
 
 // stop is what a host function panics with to end the call that it is in.
@@ -90,7 +103,7 @@ func (s *stop) Error() string { return s.what }
 func (i *Instance) explain(call string, err error) *Trap {
 	said := i.env.printed
 	t := &Trap{
-		Call: call, Cause: CauseTrap, Fuel: i.used, Err: err, Func: innermost(err),
+		Call: call, Cause: CauseTrap, Fuel: i.used, Err: err, Func: printable(innermost(err)),
 		LastWords: lastWords(said), Output: string(said[max(0, len(said)-maxOutputBytes):]),
 	}
 	var s *stop

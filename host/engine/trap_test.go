@@ -16,7 +16,7 @@ func TestLastWords(t *testing.T) {
 		"said\npanic: oops\n\ngoroutine":      "panic: oops",
 		"fatal error: out of memory\n[stack]": "fatal error: out of memory",
 		"thread 'main' panicked at src/lib.rs:3:5\nnote: run": "thread 'main' panicked at src/lib.rs:3:5",
-		"first\n\x1b[31mred\xff\n":                            `\x1b[31mred\xff`,
+		"first\n\x1b[31mred\xff\n":                            "\\x1b[31mred\ufffd",
 	} {
 		require.Equal(t, want, lastWords([]byte(output)), "%q", output)
 	}
