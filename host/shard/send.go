@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"sync"
 	"time"
@@ -29,10 +30,11 @@ type Receipt struct {
 	pos journal.Position // of the record
 }
 
-// CorrelationID is shared by all that one outside action caused: the caller's text, or 16 random bytes in hexadecimal.
+// CorrelationID is shared by all that one outside action caused: the caller's text, or what a shard made, in hexadecimal.
 type CorrelationID struct {
 	text   string
-	random [16]byte
+	origin [8]byte
+	number uint64
 }
 
 // String is the id as reducers see it.
@@ -40,7 +42,7 @@ func (c CorrelationID) String() string {
 	if c.text != "" {
 		return c.text
 	}
-	return hex.EncodeToString(c.random[:])
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(c.origin[:], c.number))
 }
 
 // append appends the id as a msgpack str.
@@ -48,7 +50,21 @@ func (c *CorrelationID) append(b []byte) []byte {
 	if c.text != "" {
 		return pack.AppendString(b, c.text)
 	}
-	return hex.AppendEncode(append(b, 0xd9, 2*byte(len(c.random))), c.random[:])
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], c.number)
+	return hex.AppendEncode(hex.AppendEncode(append(b, 0xd9, 32), c.origin[:]), number[:])
+}
+
+// correlate makes the id of an action whose caller gave none: where this shard began, at random, and a number. It is unique and nothing more, so that
+// it need not be as random as a seed.
+//
+// REQUIRES: mu is held.
+func (s *Shard) correlate(text string) CorrelationID {
+	if text != "" {
+		return CorrelationID{text: text}
+	}
+	s.correlated++
+	return CorrelationID{origin: s.origin, number: s.correlated}
 }
 
 // Send reduces a command and returns when its outcome is durable. Errors are *abi.Error. When ctx ends while the journal works, the error is
@@ -163,10 +179,7 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 		return Receipt{}, err
 	}
 
-	correlation := CorrelationID{text: c.Correlation}
-	if c.Correlation == "" {
-		s.random(&correlation.random)
-	}
+	correlation := s.correlate(c.Correlation)
 	s.meta = correlation.append(append(s.meta[:0], st.meta...))
 	s.meta = append(s.meta, 0xa0, 0) // no causation, no drive
 	s.meta = pack.AppendString(s.meta, c.Principal)
@@ -174,7 +187,8 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 	in := &s.in
 	in.Action, in.Seq = action, st.cell.Seq()+1
 	in.Body, in.Meta = c.Body, s.meta
-	s.random(&in.Seed)
+	binary.LittleEndian.PutUint64(in.Seed[:8], s.entropy.Uint64())
+	binary.LittleEndian.PutUint64(in.Seed[8:], s.entropy.Uint64())
 	if err := s.reduce(st, g); err != nil {
 		return Receipt{}, err
 	}

@@ -3,7 +3,6 @@ package shard
 import (
 	"context"
 	cryptorand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -29,25 +28,28 @@ type Shard struct {
 	removals int               // from dir
 	ending   map[*store]bool   // no longer in dir, as it was deleted; not yet known to be durable
 
-	mu       sync.Mutex // guards what follows, and the parts of stores that say so
-	active   *generation
-	draining []*generation
-	refusing error  // why no more actions are taken
-	closed   error  // why nothing is done any more
-	current  *store // whose action the guest works on, for its log
-	entropy  *rand.ChaCha8
-	in       abi.ReduceInput
-	out      abi.Output
-	meta     []byte
-	started  time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs a third
-	action   int           // index of the type of the last command, -1 when it is unknown
-	fuel     uint64        // of the last reduce
-	took     time.Duration // of the last reduce
+	mu         sync.Mutex // guards what follows, and the parts of stores that say so
+	active     *generation
+	draining   []*generation
+	refusing   error  // why no more actions are taken
+	closed     error  // why nothing is done any more
+	current    *store // whose action the guest works on, for its log
+	entropy    *rand.ChaCha8
+	origin     [8]byte // see correlate
+	correlated uint64
+	in         abi.ReduceInput
+	out        abi.Output
+	meta       []byte
+	started    time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs a third
+	action     int           // index of the type of the last command, -1 when it is unknown
+	fuel       uint64        // of the last reduce
+	took       time.Duration // of the last reduce
 }
 
 // New returns a shard on which active answers.
 func New(index int, config Config, active *Revision) *Shard {
 	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), ending: make(map[*store]bool), entropy: newEntropy()}
+	_, _ = s.entropy.Read(s.origin[:]) // never fails
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
 	commit := journal.Config{Timed: s.config.TimeCommits}
@@ -262,15 +264,7 @@ func commitError(err error) error {
 	return &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away; the action may have been accepted", Err: err}
 }
 
-// random fills b.
-//
-// REQUIRES: mu is held.
-func (s *Shard) random(b *[16]byte) {
-	binary.LittleEndian.PutUint64(b[:8], s.entropy.Uint64())
-	binary.LittleEndian.PutUint64(b[8:], s.entropy.Uint64())
-}
-
-// newEntropy makes seeds and ids: a ChaCha8 stream keyed by the system's CSPRNG, as asking the system each time costs more than a small action.
+// newEntropy makes seeds: a ChaCha8 stream keyed by the system's CSPRNG, as asking the system each time costs more than a small action.
 func newEntropy() *rand.ChaCha8 {
 	var key [32]byte
 	_, _ = cryptorand.Read(key[:]) // never fails
