@@ -49,7 +49,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate,
 		Shard: shard.Config{
 			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
-			Buffer: config.SubscriberBuffer, TimeCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,
+			Buffer: config.SubscriberBuffer, ObserveCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,
 		},
 	})
 	if err := h.registry.Restore(ctx); err != nil {

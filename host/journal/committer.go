@@ -35,7 +35,7 @@ type Owner interface {
 type Commit struct {
 	Steps   int           // in the batch
 	Bytes   int           // in the batch: records, keys and values
-	Latency time.Duration // of Backend.Apply; 0 unless Config.Timed
+	Latency time.Duration // of Backend.Apply
 	Lag     uint64        // positions given out and not yet durable when the batch ended
 	Err     error         // nil, or is ErrBatchFailed or ErrOutcomeUnknown
 }
@@ -46,10 +46,7 @@ type Config struct {
 	// they do. It must not block nor call the committer: it may signal.
 	OnFail func(err error)
 
-	// Timed says that Observe wants to know latencies. Unless it is set, no clock is read.
-	Timed bool
-
-	// Observe is called after each batch, by whoever committed it; calls for successive batches may overlap.
+	// Observe is called after each batch, by whoever committed it; calls for successive batches may overlap. When nil, no clock is read.
 	Observe func(Commit)
 }
 
@@ -254,12 +251,12 @@ func (c *Committer) lead() error {
 	c.mu.Unlock()
 
 	var started time.Duration // since epoch: reading only the monotonic clock costs a third
-	if c.config.Timed {
+	if c.config.Observe != nil {
 		started = time.Since(c.epoch)
 	}
 	err := c.backend.Apply(&r.batch)
 	commit := Commit{Steps: len(r.owed), Bytes: r.batch.Size()}
-	if c.config.Timed {
+	if c.config.Observe != nil {
 		commit.Latency = time.Since(c.epoch) - started
 	}
 	if err == nil {

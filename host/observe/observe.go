@@ -45,7 +45,7 @@ type ModuleHooks struct {
 	SendStarted func(ctx context.Context, e *SendStart) context.Context
 	// Sent is called once for every finished send, accepted or refused, with the context that SendStarted returned.
 	Sent func(ctx context.Context, e *Sent)
-	// Committed is called when a batch of records became durable, or failed to.
+	// Committed is called when a batch of records became durable, or failed to; not for a journal in memory, where nothing does.
 	Committed func(e *Committed)
 	// Rebuilt is called when a store's state was rebuilt from base and tail.
 	Rebuilt func(e *Rebuilt)
@@ -103,7 +103,7 @@ type Committed struct {
 	// Shard is the index of the shard whose records they are; see Sent.Shard.
 	Shard          int
 	Actions, Bytes int
-	// Latency is how long the journal took; 0 when it is in memory, where nobody asks.
+	// Latency is how long the journal took.
 	Latency time.Duration
 	// Lag is the number of accepted actions that were not durable when the batch ended.
 	Lag uint64

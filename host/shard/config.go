@@ -34,7 +34,7 @@ type Config struct {
 	TailBytes         int    // size of the records after which a store is encoded anew; 4 times its last encoded size if that is more
 	RebuildFuel       uint64 // fuel of the records after which a store is encoded anew
 	Buffer            int    // actions that a subscriber may lag behind before it gets a gap
-	TimeCommits       bool   // tell hooks how long commits take: of no interest in memory, and two clock readings each
+	ObserveCommits    bool   // tell hooks of each batch: of no interest in memory, where each action is one
 	HaltOnCommandTrap bool   // a command that traps halts its store
 }
 

@@ -52,8 +52,8 @@ func New(index int, config Config, active *Revision) *Shard {
 	_, _ = s.entropy.Read(s.origin[:]) // never fails
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
-	commit := journal.Config{Timed: s.config.TimeCommits}
-	if active.Hooks.Committed != nil {
+	commit := journal.Config{}
+	if s.config.ObserveCommits && active.Hooks.Committed != nil {
 		commit.Observe = s.committed
 	}
 	s.committer = journal.NewCommitter(s.config.Backend, commit)

@@ -208,7 +208,7 @@ func fenceChecks() []check {
 				}
 				s.fence.Enqueue(journal.Step{})
 				return nil
-			}, journal.Config{Timed: true, Observe: func(c journal.Commit) { commits = append(commits, c) }})
+			}, journal.Config{Observe: func(c journal.Commit) { commits = append(commits, c) }})
 			s.fence.Enqueue(journal.Step{Life: one, Seq: 1, Record: []byte("four")})
 			p := s.fence.Enqueue(journal.Step{})
 			require.NoError(k, s.fence.Wait(context.Background(), p))

@@ -9,7 +9,7 @@ import (
 	"github.com/crhost/crhost/host/observe"
 )
 
-// countBounds are the upper ends of the buckets of batches: 1, 2, 4, ... actions. In memory each action is a batch, so that batches are counted
+// countBounds are the upper ends of the buckets of batches: 1, 2, 4, ... actions. There may be a batch for each action, so that batches are counted
 // in cells like sends.
 const countBounds = 14
 
@@ -35,9 +35,7 @@ func (c *commits) add(e *observe.Committed) {
 	}
 	cell.bytes.Add(int64(e.Bytes))
 	cell.actions.Add(int64(e.Actions))
-	if e.Latency > 0 { // of a journal that is timed
-		cell.latency.add(e.Latency)
-	}
+	cell.latency.add(e.Latency)
 	cell.sizes[min(bits.Len(uint(max(e.Actions, 1)-1)), countBounds)].Add(1)
 }
 
