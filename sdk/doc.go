@@ -19,9 +19,9 @@
 // # What a reducer must keep to
 //
 // What it returns and leaves in the state may depend only on the state, the action and env; the host replays it. In particular on
-// no package variable, on no order of a Go map, on time.Now, math/rand or goroutines. A goroutine must not outlive the call: one that
-// does is a trap, at the latest 16 actions of the store later. The state must mean the same after it was encoded and decoded (the residency law of package abi): two pointers to one value come
-// back as pointers to two values. Empty slices and maps come back empty, nil ones nil; with omitempty both come back nil. Times come
+// no package variable, on no order of a Go map, on time.Now, math/rand or goroutines. A goroutine must not outlive the call: every 16th action
+// of a store, from its first, traps over one that does, and cr1_idle over those of the others. The state must mean the same after it was
+// encoded and decoded (the residency law of package abi): two pointers to one value come back as pointers to two values. Empty slices and maps come back empty, nil ones nil; with omitempty both come back nil. Times come
 // back in UTC.
 //
 // A panic is a trap: the host takes everything back that the call did, and refuses the action.

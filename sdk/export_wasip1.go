@@ -11,7 +11,7 @@ import (
 // input is the buffer that cr1_buffer gave out last.
 var input []byte
 
-// goroutines is their number during the first call: no more may outlive a call. accepted is the place of the answer that is kept ready.
+// goroutines is their number during the first call. accepted is the place of the answer that is kept ready.
 var (
 	goroutines int
 	accepted   int64
@@ -24,23 +24,38 @@ func exportBuffer(size int32) unsafe.Pointer {
 }
 
 //go:wasmexport cr1_describe
-func exportDescribe() int64 { return answer(module().Describe()) }
+func exportDescribe() int64 { return span(module().Describe()) }
 
 //go:wasmexport cr1_configure
-func exportConfigure(n int32) int64 { return answer(module().Configure(input[:uint32(n)])) }
+func exportConfigure(n int32) int64 {
+	frame := module().Configure(input[:uint32(n)])
+	checkGoroutines(goroutines)
+	return span(frame)
+}
 
-// Goroutines are counted after every 16th action of a store, from its first, and after every other call. Counting takes a sixth of a small reduce, and
-// a goroutine that is left behind cannot run before a later call blocks or collects garbage: cr1_idle counts first.
+// Goroutines are counted around every 16th action of a store, from its first. Counting takes a sixth of a small reduce, and a goroutine that is left
+// behind cannot run before a later call blocks or collects garbage. Only those of this action count: others may be another store's, whose fault must
+// not show in this one's answers.
 //
 //go:wasmexport cr1_reduce
 func exportReduce(n int32) int64 {
-	if !registered.reduce(input[:uint32(n)]) {
-		return answer(registered.out)
-	}
 	if input[seqAt]&15 == 1 {
-		checkGoroutines()
+		return countedReduce(n)
 	}
-	return accepted
+	if registered.reduce(input[:uint32(n)]) {
+		return accepted
+	}
+	return span(registered.out)
+}
+
+func countedReduce(n int32) int64 {
+	before := runtime.NumGoroutine()
+	answer := accepted
+	if !registered.reduce(input[:uint32(n)]) {
+		answer = span(registered.out)
+	}
+	checkGoroutines(before)
+	return answer
 }
 
 // seqAt is where the lowest byte of the seq is in a reduce frame.
@@ -48,7 +63,7 @@ const seqAt = 24
 
 //go:wasmexport cr1_state
 func exportState(slot int32, ticket int64) int64 {
-	return answer(registered.State(uint32(slot), uint64(ticket)))
+	return span(registered.State(uint32(slot), uint64(ticket)))
 }
 
 //go:wasmexport cr1_evict
@@ -57,7 +72,7 @@ func exportEvict(slot int32, ticket int64) { module().Evict(uint32(slot), uint64
 //go:wasmexport cr1_idle
 func exportIdle(budget int64) {
 	module().Idle()
-	checkGoroutines()
+	checkGoroutines(goroutines) // before a collection lets them run; that idling traps costs a host the instance and no store anything
 	metrics.Read(heap[:])
 	allocated, live := heap[0].Value.Uint64(), heap[1].Value.Uint64()
 	if garbage := allocated - collected; garbage >= collectBytes && budget/collectFuel >= int64(live+garbage) {
@@ -90,18 +105,13 @@ func module() *Guest {
 	return registered
 }
 
-// answer hands an output frame to the host.
-func answer(frame []byte) int64 {
-	checkGoroutines()
-	return span(frame)
-}
-
+// span hands an output frame to the host.
 func span(frame []byte) int64 {
 	return int64(abi.Span(uint32(uintptr(unsafe.Pointer(unsafe.SliceData(frame)))), uint32(len(frame))))
 }
 
-func checkGoroutines() {
-	if runtime.NumGoroutine() > goroutines {
+func checkGoroutines(before int) {
+	if runtime.NumGoroutine() > before {
 		panic("sdk: goroutines outlive the call that started them")
 	}
 }

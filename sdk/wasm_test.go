@@ -174,22 +174,20 @@ func TestGoroutine_wasm(t *testing.T) {
 	_, err := g.reduce(&abi.ReduceInput{Action: 1, Seq: 1, Body: fields("leave")})
 	require.Error(t, err, "a trap")
 
-	// They are counted after every 16th action of a store, and before a collection could let them run.
-	for name, next := range map[string]func(g *wasmGuest) error{
-		"action 17": func(g *wasmGuest) error {
-			_, err := g.reduce(&abi.ReduceInput{Action: 2, Seq: 17, Body: fields("finish")})
-			return err
-		},
-		"idle":  func(g *wasmGuest) error { _, err := g.fn["cr1_idle"].Call(context.Background(), 1<<40); return err },
-		"state": func(g *wasmGuest) error { _, err := g.fn["cr1_state"].Call(context.Background(), 0, 0); return err },
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := instantiate(t, build(t, "internal/guests/goroutine"))
-			_, err := g.reduce(&abi.ReduceInput{Action: 1, Seq: 2, Body: fields("leave")})
-			require.NoError(t, err)
-			require.Error(t, next(g), "a trap")
-		})
+	// Between the actions around which they are counted one is left behind: it shows in nothing but cr1_idle, which comes before a collection
+	// could let it run, and whose trap harms no store.
+	g = instantiate(t, build(t, "internal/guests/goroutine"))
+	_, err = g.reduce(&abi.ReduceInput{Action: 1, Seq: 2, Body: fields("leave")})
+	require.NoError(t, err)
+	for seq := range uint64(20) {
+		out, err := g.reduce(&abi.ReduceInput{Slot: 1, Action: 2, Seq: seq, Body: fields("finish")})
+		require.NoError(t, err)
+		require.Equal(t, abi.OK, out.Status)
 	}
+	_, err = g.fn["cr1_state"].Call(context.Background(), 1, 0)
+	require.NoError(t, err)
+	_, err = g.fn["cr1_idle"].Call(context.Background(), 1<<40)
+	require.Error(t, err, "a trap")
 }
 
 // Memory stays flat over allocating actions, if cr1_idle is called now and then.
