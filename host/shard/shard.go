@@ -209,9 +209,9 @@ func (s *Shard) recover() error {
 	return commitError(err)
 }
 
-// leave gives the lock back. A store that never came to exist, and that nobody waits for, is forgotten.
+// leave gives the lock back. A store that never came to exist, and that nobody waits for, is forgotten, unless it trapped: its traps are rationed.
 func (s *Shard) leave(st *store) {
-	if st.waiting.Add(-1) == 0 && !st.exists && !st.gone && st.pos <= s.committer.Watermark() && !st.listened() {
+	if st.waiting.Add(-1) == 0 && !st.exists && !st.gone && st.trapped.IsZero() && st.pos <= s.committer.Watermark() && !st.listened() {
 		s.remove(st)
 	}
 	s.mu.Unlock()

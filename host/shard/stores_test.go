@@ -266,9 +266,8 @@ func TestS6_haltOnCommandTrap(t *testing.T) {
 func TestS6_trapsAreRationed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, memory.New(memory.Config{}), shard.Config{Traps: shard.NewTraps(3)})
-		f.send(t, "a", "add")
 		traps := 0
-		for range 10 {
+		for range 10 { // of a store that never had an accepted action
 			_, err := f.Send(context.Background(), "a", action("trap"))
 			if errors.Is(err, &abi.Error{Code: abi.CodeTrapped}) {
 				traps++
