@@ -1,6 +1,7 @@
 package abi_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -57,6 +58,11 @@ func TestManifest_errors(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.ErrorAs(t, err, new(*abi.ManifestError))
 	}
+	targets := pack.AppendArrayLen(pack.AppendString(nil, "targets"), 200)
+	targets = append(targets, bytes.Repeat([]byte{0xa0}, 200)...)
+	twice := pack.AppendArrayLen(pack.AppendString(pack.AppendMapLen(nil, 1), "effects"), 1)
+	twice = append(append(pack.AppendMapLen(twice, 2), targets...), targets...)
+	require.ErrorContains(t, new(abi.Manifest).Decode(twice), "a list of 400, the limit is 256", "a key given twice is one list")
 	require.ErrorContains(t, sampleTooMany().Validate(), "1001 actions, the limit is 1000")
 	for in, want := range map[string]string{
 		"":         "msgpack at byte 0: want a map, have the end of the input",

@@ -133,15 +133,15 @@ func (m *Manifest) Decode(b []byte) error {
 		case "schema":
 			m.Schema = readUint32(&r)
 		case "actions":
-			eachElement(&r, MaxActions, func() { m.Actions = append(m.Actions, decodeAction(&r)) })
+			readList(&r, MaxActions, &m.Actions, decodeAction)
 		case "effects":
-			eachElement(&r, MaxLeaves, func() { m.Effects = append(m.Effects, decodeGrant(&r)) })
+			readList(&r, MaxLeaves, &m.Effects, decodeGrant)
 		case "residency":
 			m.Residency = Residency(r.Str())
 		case "slots":
 			m.Slots = readUint32(&r)
 		case "migrations":
-			eachElement(&r, MaxActions, func() { m.Migrations = append(m.Migrations, decodeMigration(&r)) })
+			readList(&r, MaxActions, &m.Migrations, decodeMigration)
 		case "limits":
 			eachField(&r, func(name string) { decodeLimit(&r, &m.Limits, name) })
 		default:
@@ -163,13 +163,14 @@ func eachField(r *pack.Reader, read func(name string)) {
 	}
 }
 
-func eachElement(r *pack.Reader, limit int, read func()) {
+// readList appends an array to list, which holds at most limit elements, however many arrays a manifest gives for it.
+func readList[T any](r *pack.Reader, limit int, list *[]T, read func(*pack.Reader) T) {
 	n := r.ArrayLen()
-	if n > limit {
-		r.Fail(format("a list of %d, the limit is %d", n, limit))
+	if len(*list)+n > limit {
+		r.Fail(format("a list of %d, the limit is %d", len(*list)+n, limit))
 	}
 	for ; n > 0 && r.OK(); n-- {
-		read()
+		*list = append(*list, read(r))
 	}
 }
 
@@ -203,7 +204,7 @@ func decodeGrant(r *pack.Reader) (g EffectGrant) {
 		case "kind":
 			g.Kind = Kind(r.Str())
 		case "targets":
-			eachElement(r, MaxLeaves, func() { g.Targets = append(g.Targets, string(r.Str())) })
+			readList(r, MaxLeaves, &g.Targets, func(r *pack.Reader) string { return string(r.Str()) })
 		default:
 			r.Skip()
 		}
