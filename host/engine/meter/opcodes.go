@@ -110,7 +110,7 @@ type opcode struct {
 	cost  uint8
 }
 
-// table is indexed by the first byte of an instruction. A function and not a variable, so that nobody can change it.
+// opcodeTable is indexed by the first byte of an instruction. A function and not a variable, so that nobody can change it.
 func opcodeTable() *[256]opcode {
 	var t [256]opcode
 	set := func(s shape, cost uint8, from, to int) {
