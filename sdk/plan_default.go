@@ -31,6 +31,9 @@ func (c *compiler) defaults(p *plan, t reflect.Type, base uintptr, where string)
 		f := t.Field(i)
 		at := where + "." + f.Name
 		text, has := f.Tag.Lookup("default")
+		if has && f.Tag.Get("msgpack") == "-" {
+			c.refuse(at, "is not encoded, so it is never absent and has no default")
+		}
 		if !has {
 			c.defaults(p, f.Type, base+f.Offset, at)
 			continue

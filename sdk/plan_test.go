@@ -260,6 +260,11 @@ func TestPlan_unsupported(t *testing.T) {
 				In [1]Inner `msgpack:"in,omitempty"`
 			}{})
 		},
+		"is not encoded, so it is never absent and has no default": func() {
+			sdk.Pack(struct {
+				A int `msgpack:"-" default:"1"`
+			}{})
+		},
 		"omitempty and default together": func() {
 			sdk.Pack(struct {
 				A int `msgpack:"a,omitempty" default:"1"`
