@@ -5,7 +5,9 @@
 //	enginetest.Guest(tb, src)                     a guest out of what is particular about it, see Guest
 //	enginetest.GuestWith(tb, manifest, src)       the same with a manifest of one's own
 //	enginetest.Counter(tb)                        a small conforming counter in WebAssembly text, residency slots
+//	enginetest.CounterWith(tb, manifest)          the same with a manifest of one's own
 //	enginetest.CounterModule()                    the same for an Example
+//	enginetest.Attacker(tb, src)                  the counter with one action more, which src answers
 //	enginetest.Manifest()                         the manifest that Guest and Counter describe
 //	enginetest.Action(typ, by...)                 an action of theirs, encoded
 //
