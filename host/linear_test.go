@@ -43,7 +43,7 @@ func TestLinearizable(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			a := newArena(t, seed)
 			for _, end := range []func(){a.shutdown, a.crash, a.shutdown} {
-				a.round(64, 6_000, end)
+				a.round(64, 4_000, end)
 			}
 			a.verify()
 		})
@@ -162,6 +162,7 @@ type arena struct {
 	epoch     atomic.Int64 // odd while the module is unloaded
 	ended     atomic.Bool  // the host is on its way out
 	over      atomic.Bool  // the host is gone
+	crashed   atomic.Int64 // time from which the journal takes nothing more
 
 	mu       sync.Mutex // guards what follows
 	dice     *rand.Rand // of the journal
@@ -211,6 +212,7 @@ func (a *arena) open() {
 	a.stores = make(map[string]counterStore)
 	a.ended.Store(false)
 	a.over.Store(false)
+	a.crashed.Store(math.MaxInt64)
 }
 
 func (a *arena) store(key string) counterStore {
@@ -296,6 +298,7 @@ func (a *arena) shutdown() {
 func (a *arena) crash() {
 	a.ended.Store(true)
 	a.backend = a.backend.Crash()
+	a.crashed.Store(a.clock.Add(1))
 	_ = a.host.Shutdown(a.ctx) // cannot write any more
 }
 
@@ -342,7 +345,7 @@ func (c *client) act() {
 	case n < 930 && !crowded:
 		c.tell(input{key, opResume, 0}, s.Resume)
 	case n < 960 && !crowded:
-		seq := c.dice.Int64N(200)
+		seq := 1 + c.dice.Int64N(200)
 		c.tell(input{key, opWait, seq}, func(ctx context.Context) error { return s.Wait(ctx, uint64(seq)) })
 	case n < 982 && c.id < 2:
 		c.deploy(c.dice.IntN(2))
@@ -354,8 +357,11 @@ func (c *client) act() {
 // record adds an operation to the history. The correlation id is that of an action whose outcome is unknown: history may tell.
 func (c *client) record(call int64, in input, out output, correlation ...string) {
 	ret := int64(math.MaxInt64)
-	if out.verdict != unknown {
+	switch {
+	case out.verdict != unknown:
 		ret = c.clock.Add(1)
+	case call > c.crashed.Load():
+		return // it cannot have done anything
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -522,7 +528,7 @@ func (r *reader) read() {
 			sub.Close()
 		}
 		switch {
-		case moduleGone(err):
+		case moduleGone(err), errors.Is(err, host.ErrOverloaded):
 			runtime.Gosched()
 		case errors.Is(err, host.ErrNotFound) && mortal(r.key): // deleted: the next life begins at 1
 			r.next = 1

@@ -8,7 +8,7 @@ package shard
 func (s *Shard) makeRoom(comer *store) {
 	const looks = 8
 	left := looks
-	if len(s.dir) <= s.config.Stores || s.recover() != nil {
+	if len(s.dir) <= s.config.Stores || s.refusing != nil || s.recover() != nil {
 		return
 	}
 	for _, st := range s.dir { // begins at a random place

@@ -282,3 +282,36 @@ func TestS10_tending(t *testing.T) {
 	f.refused(t, "a", "trap", abi.CodeTrapped)
 	require.NoError(t, <-deleted)
 }
+
+// D4: a revision that was closed while a shard still had a place for it is opened again for the store that needs it.
+func TestD4_retiredRevision(t *testing.T) {
+	f := newFixture(t, memory.New(memory.Config{}), shard.Config{})
+	f.send(t, "a", "unencoded")
+	f.send(t, "b", "add")
+	first := f.Shard // left as a crash leaves it
+	t.Cleanup(func() { _ = first.Close(context.Background(), &abi.Error{Code: abi.CodeShuttingDown}) })
+	var old *shard.Revision
+	var closed atomic.Bool
+	open := f.config.Revision
+	f.config.Revision = func(ctx context.Context, number uint64) (*shard.Revision, error) {
+		r, err := open(ctx, number)
+		if instantiate := r.Instantiate; old == nil {
+			old = r
+			r.Instantiate = func() (shard.Guest, error) {
+				if closed.Load() {
+					return nil, errors.New("the code is closed")
+				}
+				return instantiate()
+			}
+		}
+		return r, err
+	}
+	second := f.world.revision(2, nil)
+	t.Cleanup(second.Retire)
+	f.Shard = shard.New(0, f.config, second)
+	_, err := f.State(context.Background(), "a") // traps: the old revision's instance is gone
+	require.ErrorIs(t, err, &abi.Error{Code: abi.CodeStateUnreadable})
+	old.Retire()
+	closed.Store(true)
+	f.requireValue(t, "b", 1)
+}

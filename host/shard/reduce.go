@@ -226,7 +226,7 @@ func (s *Shard) generation(number uint64) (*generation, error) {
 		return s.active, nil
 	}
 	for _, g := range s.draining {
-		if g.revision.Number == number {
+		if g.revision.Number == number && (g.set != nil || !g.revision.isRetired()) { // a retired one may have no code any more to make an instance of
 			return g, nil
 		}
 	}

@@ -136,6 +136,12 @@ func (r *Revision) Retire() {
 	}
 }
 
+func (r *Revision) isRetired() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.retired
+}
+
 // generation is a revision on one shard: an instance and who sits in it. There may be two of one revision, while an instance whose memory has grown too
 // large is left for a fresh one. Guarded by the shard's lock.
 type generation struct {
