@@ -143,3 +143,37 @@ func TestHostile_leaksNothing(t *testing.T) {
 	require.LessOrEqual(t, later, goroutines+1, "a spare may be in the making")
 	require.Less(t, after, before+before/20+256<<10)
 }
+
+// A goroutine that a reducer leaves behind is a trap when it is counted, which is after a store's first action and every 16th, and is nobody else's fault
+// when it is not.
+func TestHostile_goroutine(t *testing.T) {
+	ctx := context.Background()
+	h := open(t, host.Config{Shards: 1, TrapRate: 1e9})
+	deploy(t, h, "goroutine", "./internal/guests/goroutine")
+	store := func(key string) *host.Store { return h.Store(abi.Address{Module: "goroutine", Key: key}) }
+	guilty, other := store("guilty"), store("other")
+
+	_, err := guilty.Send(ctx, enginetest.Action("leave"))
+	require.ErrorIs(t, err, &host.Error{Code: abi.CodeTrapped})
+	require.ErrorContains(t, err, "goroutine")
+	for range 2 {
+		for _, s := range []*host.Store{guilty, other} {
+			_, err := s.Send(ctx, enginetest.Action("increment"))
+			require.NoError(t, err)
+		}
+	}
+	require.EqualValues(t, 2, count(t, guilty))
+
+	_, err = guilty.Send(ctx, enginetest.Action("leave")) // its third: not counted, and it cannot run
+	require.NoError(t, err)
+	for i := range int64(3_000) { // past every housekeeping
+		_, err := other.Send(ctx, enginetest.Action("increment"))
+		require.NoError(t, err)
+		if i%500 == 0 {
+			require.Equal(t, i+3, count(t, other))
+			require.EqualValues(t, 3, count(t, guilty))
+		}
+	}
+	require.True(t, guilty.Health().IsHealthy())
+	require.True(t, other.Health().IsHealthy())
+}
