@@ -194,19 +194,29 @@ func (s *Store) SendAndWaitFor(ctx context.Context, command []byte, match func(A
 	if err != nil {
 		return Action{}, Receipt{}, err
 	}
-	defer sub.Close()
+	defer func() { sub.Close() }()
 	receipt, err := s.SendWith(ctx, command, o.SendOptions)
 	if err != nil {
 		return Action{}, Receipt{}, err
 	}
 	correlation := receipt.Correlation()
-	for {
+	for again := true; ; {
 		item, err := sub.Next(ctx)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return Action{}, receipt, &Error{Code: abi.CodeTimeout, Text: "no action matched in time", Err: err}
 		case err != nil:
 			return Action{}, receipt, err
+		case again && item.Gap != nil && item.Gap.To >= receipt.Seq: // others were faster than we; history may have it
+			again = false
+			late, err := s.Subscribe(ctx, SubscribeOptions{From: receipt.Seq})
+			if err != nil {
+				return Action{}, receipt, err
+			}
+			sub.Close()
+			sub = late
+		case !o.Any && item.Gap != nil && item.Gap.To >= receipt.Seq:
+			return Action{}, receipt, &Error{Code: abi.CodeNever, Text: "the action is done, and no longer kept"}
 		case item.Action == nil || item.Action.Seq < receipt.Seq:
 			continue
 		case (o.Any || item.Action.Correlation == correlation) && match(*item.Action):
