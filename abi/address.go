@@ -93,6 +93,11 @@ func (e *addressError) Unwrap() error { return ErrBadAddress }
 
 func badAddress(f string, args ...any) error { return &addressError{format(f, args...)} }
 
+// AddressError is the refusal of an address: err, from this file, says why.
+func AddressError(err error) *Error {
+	return &Error{Code: CodeBadAddress, Text: strings.TrimPrefix(err.Error(), ErrBadAddress.Error()+": "), Err: err}
+}
+
 func clip(s string, n int) string {
 	if len(s) > n {
 		return s[:n] + "..."

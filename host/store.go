@@ -33,7 +33,7 @@ func (h *Host) Store(a abi.Address) *Store {
 	a.Tenant, a.Key = cmp.Or(a.Tenant, abi.DefaultTenant), cmp.Or(a.Key, abi.DefaultKey)
 	s := &Store{host: h, address: a}
 	if err := a.Validate(); err != nil {
-		s.bad = &Error{Code: abi.CodeBadAddress, Text: err.Error(), Err: err}
+		s.bad = abi.AddressError(err)
 	}
 	return s
 }
@@ -42,7 +42,7 @@ func (h *Host) Store(a abi.Address) *Store {
 func (h *Host) StoreAt(address string) (*Store, error) {
 	a, err := abi.ParseAddress(address)
 	if err != nil {
-		return nil, &Error{Code: abi.CodeBadAddress, Text: err.Error(), Err: err}
+		return nil, abi.AddressError(err)
 	}
 	return h.Store(a), nil
 }

@@ -99,7 +99,7 @@ func (r *Registry) deploy(ctx context.Context, req *Request) (Result, error) {
 
 func (req *Request) validate() error {
 	if err := errors.Join(abi.ValidateName("tenant", req.ID.Tenant), abi.ValidateName("module", req.ID.Module)); err != nil {
-		return &abi.Error{Code: abi.CodeBadAddress, Text: err.Error(), Err: err}
+		return abi.AddressError(err)
 	}
 	if len(req.Config) > abi.MaxConfigBytes {
 		return &abi.Error{Code: abi.CodeTooLarge, Text: fmt.Sprintf("a config of %d bytes, the limit is %d", len(req.Config), abi.MaxConfigBytes)}
@@ -170,7 +170,13 @@ func (m *Module) deploy(ctx context.Context, req *Request) (Result, error) {
 	}
 	active := m.active.Load()
 	if known && active != nil && active.RevisionRow.Number == number {
-		return Result{Info: active.info(true), Outcome: Unchanged, Previous: active.ID}, code.Close()
+		if req.Plugin { // the next start is to find what this one was given
+			b := new(journal.Batch)
+			row.Plugin = digest
+			journal.PutModule(b, m.id, &row)
+			err = m.registry.commit(ctx, b)
+		}
+		return Result{Info: active.info(true), Outcome: Unchanged, Previous: active.ID}, errors.Join(err, code.Close())
 	}
 	if !known {
 		number = row.Latest + 1
@@ -200,6 +206,9 @@ func (m *Module) activate(ctx context.Context, req *Request, row journal.Module,
 	}
 	journal.PutModule(b, m.id, &row)
 	if err := m.registry.commit(ctx, b); err != nil {
+		if previous == nil {
+			return Result{}, errors.Join(err, m.stop(context.WithoutCancel(ctx), notStarted))
+		}
 		for _, f := range flips {
 			f.Undo()
 		}
@@ -210,26 +219,28 @@ func (m *Module) activate(ctx context.Context, req *Request, row journal.Module,
 	if known {
 		result.Outcome = Reactivated
 	}
-	if previous == nil {
-		if err := m.start(next); err != nil {
-			return Result{}, err
-		}
-		return result, nil
-	}
-	result.Previous = previous.ID
 	for _, f := range flips {
 		f.Do()
 	}
-	m.active.Store(next)
-	next.Keep()
+	m.answer(next)
+	if previous == nil {
+		return result, nil
+	}
+	result.Previous = previous.ID
 
 	req.Progress(StageDrain)
-	m.drain(ctx)
+	m.drain(context.WithoutCancel(ctx)) // the record is made: that the caller goes away changes nothing
 	return result, nil
 }
 
-// prepare makes an instance of a revision for each shard that there is.
+// prepare makes an instance of a revision for each shard; those of a first deploy are made too, and need no flip.
 func (m *Module) prepare(next *revision) ([]shard.Flip, error) {
+	if m.active.Load() == nil {
+		if err := m.start(next); err != nil {
+			return nil, startError(err)
+		}
+		return nil, nil
+	}
 	var flips []shard.Flip
 	for _, s := range m.shards {
 		f, err := s.Prepare(next.Revision)
@@ -241,25 +252,18 @@ func (m *Module) prepare(next *revision) ([]shard.Flip, error) {
 		}
 		flips = append(flips, f)
 	}
-	if len(m.shards) > 0 {
-		return flips, nil
-	}
-	// The first deploy: see that the module starts before it is recorded.
-	g, err := next.Instantiate()
-	if err != nil {
-		return nil, startError(err)
-	}
-	return nil, g.Close()
+	return flips, nil
 }
 
 // drain lets the stores leave the revisions that are not active. What a failing journal keeps from leaving now leaves with the next deploy or at its own next action.
 func (m *Module) drain(ctx context.Context) {
+	drained := true
 	for _, s := range m.shards {
-		if s.Drain(ctx) != nil {
-			return
-		}
+		drained = s.Drain(ctx) == nil && drained
 	}
-	m.collect()
+	if drained {
+		m.collect()
+	}
 }
 
 // forget closes a revision that did not become active.

@@ -223,7 +223,7 @@ func (m *Module) Stats() observe.ModuleStats {
 	return stats
 }
 
-// start makes the module's shards, with rev active on them.
+// start makes the module's shards, with rev active on them. Nobody reaches them before answer.
 func (m *Module) start(rev *revision) error {
 	config := m.registry.config.Shard
 	config.Module, config.Backend, config.Traps = m.id, m.registry.config.Backend, shard.NewTraps(m.registry.config.TrapRate)
@@ -238,13 +238,20 @@ func (m *Module) start(rev *revision) error {
 	for i := range m.registry.config.Shards {
 		s := shard.New(i, config, rev.Revision)
 		if err := s.Open(); err != nil {
-			return errors.Join(err, m.stop(context.Background(), &abi.Error{Code: abi.CodeNotFound, Text: "the module did not start"}))
+			return errors.Join(err, m.stop(context.Background(), notStarted))
 		}
 		m.shards = append(m.shards, s)
 	}
+	return nil
+}
+
+// notStarted is what a first deploy that failed leaves behind.
+var notStarted = &abi.Error{Code: abi.CodeNotFound, Text: "the module did not start"}
+
+// answer makes rev the revision that answers.
+func (m *Module) answer(rev *revision) {
 	m.active.Store(rev)
 	rev.Keep()
-	return nil
 }
 
 // stop closes the shards and revisions.

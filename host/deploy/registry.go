@@ -65,6 +65,7 @@ func (r *Registry) Restore(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("restore module %s: %w", row.ID, err)
 		}
+		m.answer(rev)
 		r.put(m)
 	}
 	return nil
