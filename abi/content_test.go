@@ -2,6 +2,7 @@ package abi_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,8 @@ func TestEffects_errors(t *testing.T) {
 		"leaves in a list": {abi.AppendEffects(nil, leaves(257)), "more than 256 effects in one list"},
 		"leaves in all": {abi.AppendEffects(nil, []abi.Effect{{Kind: abi.KindParallel, Children: leaves(200)}, {Kind: abi.KindSequential, Children: leaves(57)}}),
 			"more than 256 leaves"},
+		"others in all": {abi.AppendEffects(nil, []abi.Effect{{Kind: abi.KindParallel, Children: slices.Repeat([]abi.Effect{{Kind: abi.KindNone}}, 200)}, {Kind: abi.KindSequential, Children: slices.Repeat([]abi.Effect{{Kind: abi.KindNone}}, 200)}}),
+			"more than 256 effects that are not leaves"},
 		"not a list":     {[]byte{0x80}, "effects at byte 0: want an array, have map"},
 		"rest":           {[]byte{0x90, 0x90}, "effects at byte 1: there are bytes after the value"},
 		"no kind":        {[]byte{0x91, 0x80}, "an effect without kind"},

@@ -228,7 +228,7 @@
 // The fields listed are needed, but for a call's body, key, after, expect (absent = any version) and from; children may be empty, events may
 // not, and are maps. Every leaf, that is all but none, parallel and sequential, may have id, ok, err (action types to feed back), timeout
 // and retry (the name of a policy). Other fields of the list above mean nothing in a kind that does not name them, but for children, which
-// are an error there. Texts have at most 4 KiB and durations are not negative. At most 256 leaves, 256 effects in one list, 16 lists deep.
+// are an error there. Texts have at most 4 KiB and durations are not negative. At most 256 leaves and 256 others, 256 effects in one list, 16 lists deep.
 // An effect outside the manifest or its grants refuses the action.
 //
 // # Limits

@@ -136,6 +136,7 @@ func DecodeEffects(b []byte) ([]Effect, error) {
 type effectDecoder struct {
 	pack.Reader
 	leaves int
+	others int // none and the combinators: a tree of nothing else would be bounded by its bytes alone
 }
 
 func (d *effectDecoder) list(depth int) []Effect {
@@ -266,5 +267,7 @@ func (d *effectDecoder) check(e *Effect) {
 		if d.leaves++; d.leaves > MaxLeaves {
 			d.Fail(format("more than %d leaves", MaxLeaves))
 		}
+	} else if d.others++; d.others > MaxLeaves {
+		d.Fail(format("more than %d effects that are not leaves", MaxLeaves))
 	}
 }
