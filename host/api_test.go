@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -65,7 +66,9 @@ func TestS3_receipt(t *testing.T) {
 }
 
 // S4: SendAndWaitFor answers with the first action that matches from the sent one on, and ends early when there can be none.
-func TestS4_sendAndWaitFor(t *testing.T) {
+func TestS4_sendAndWaitFor(t *testing.T) { synctest.Test(t, testSendAndWaitFor) } // in a bubble: nothing times out by chance
+
+func testSendAndWaitFor(t *testing.T) {
 	ctx := context.Background()
 	s := counterHost(t, host.Config{}).Store(abi.Address{Module: "counter"})
 	mustSend(t, s, "reset")
@@ -102,6 +105,11 @@ func TestS4_sendAndWaitFor(t *testing.T) {
 	_, r, err = s.SendAndWaitFor(ctx, enginetest.Action("increment"), is("reset"), host.WaitOptions{Any: true, Timeout: time.Millisecond})
 	require.ErrorIs(t, err, host.ErrTimeout)
 	require.NotZero(t, r.Seq)
+
+	late, cancel := context.WithDeadline(ctx, time.Now())
+	defer cancel()
+	_, _, err = s.SendAndWaitFor(late, enginetest.Action("increment"), is("reset"), host.WaitOptions{})
+	require.ErrorIs(t, err, host.ErrTimeout, "before the action was even sent")
 }
 
 // S11: subscribers get each action once and in order across a replacement, which shows as a version item.

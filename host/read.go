@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -192,12 +193,12 @@ func (s *Store) SendAndWaitFor(ctx context.Context, command []byte, match func(A
 	}
 	sub, err := s.Subscribe(ctx, SubscribeOptions{}) // before sending, so that nothing is missed
 	if err != nil {
-		return Action{}, Receipt{}, err
+		return Action{}, Receipt{}, unanswered(ctx, err)
 	}
 	defer func() { sub.Close() }()
 	receipt, err := s.SendWith(ctx, command, o.SendOptions)
 	if err != nil {
-		return Action{}, Receipt{}, err
+		return Action{}, Receipt{}, unanswered(ctx, err)
 	}
 	correlation := receipt.Correlation()
 	for again := true; ; {
@@ -226,4 +227,12 @@ func (s *Store) SendAndWaitFor(ctx context.Context, command []byte, match func(A
 			return Action{}, receipt, &Error{Code: abi.CodeNever, Text: "all that the action caused is done, and nothing matched"}
 		}
 	}
+}
+
+// unanswered is the error of an action that was not answered before the time of ctx was over, or err if it was.
+func unanswered(ctx context.Context, err error) error {
+	if errors.Is(err, &Error{Code: abi.CodeCanceled}) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Error{Code: abi.CodeTimeout, Text: "the action was not answered in time; it may have been accepted", Err: err}
+	}
+	return err
 }

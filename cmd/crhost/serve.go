@@ -33,6 +33,7 @@ type server struct {
 	host     *host.Host
 	watchers *watchers
 	url      string
+	cutOff   context.CancelFunc    // ends the streams that are left
 	starting atomic.Pointer[error] // why it cannot take traffic; nil when it can
 }
 
@@ -120,13 +121,12 @@ func (s *server) listen() (*http.Server, <-chan error, error) {
 		return nil, nil, &failure{exit: exitUnavailable, detail: err.Error(), hint: "is another one running? choose another port: --listen 127.0.0.1:0"}
 	}
 	s.url = reachable(l.Addr())
-	// Streams outlive Shutdown, which waits for requests only: ending this context ends them.
-	base, cancel := context.WithCancel(context.Background())
+	base, cutOff := context.WithCancel(context.Background())
+	s.cutOff = cutOff
 	web := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		BaseContext: func(net.Listener) context.Context { return base },
 	}
-	web.RegisterOnShutdown(cancel)
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(l) }()
 	s.say(event{Event: "listening", URL: s.url}, "listening on http://%s", l.Addr())
@@ -178,8 +178,24 @@ func (s *server) shutdown(ctx context.Context, web *http.Server) error {
 	defer cancel()
 	err := s.host.Shutdown(ctx)
 	if web != nil {
-		err = errors.Join(err, web.Shutdown(ctx))
+		err = errors.Join(err, s.closeDoor(ctx, web))
 		s.say(event{Event: "stopped"}, "stopped")
+	}
+	return err
+}
+
+// streamGrace is how long streams have for their last words.
+const streamGrace = 2 * time.Second
+
+// closeDoor ends the connections. The host has ended the streams of its stores, and each says why before it goes; what has not gone by itself then, as a
+// socket that never subscribed, is cut off.
+func (s *server) closeDoor(ctx context.Context, web *http.Server) error {
+	grace, cancel := context.WithTimeout(ctx, streamGrace)
+	defer cancel()
+	err := web.Shutdown(grace)
+	s.cutOff()
+	if err != nil {
+		err = web.Shutdown(ctx)
 	}
 	return err
 }

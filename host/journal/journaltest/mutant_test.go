@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,6 +96,11 @@ func TestFindings_brokenBackends(t *testing.T) {
 			}
 		}, nil, "batch/durable when Apply returns"},
 		{"writes a batch in two", func(m *mutant) {
+			var seen atomic.Int32 // snapshots
+			m.snapshot = func() (journal.Snapshot, error) {
+				seen.Add(1)
+				return m.Backend.Snapshot()
+			}
 			m.apply = func(b *journal.Batch) error {
 				var logs, rows journal.Batch
 				for _, w := range b.Logs() {
@@ -106,7 +112,8 @@ func TestFindings_brokenBackends(t *testing.T) {
 					_ = rows.Set(w.Key, w.Value)
 				}
 				err := m.Backend.Apply(&logs)
-				for range 10 {
+				// Until somebody has looked in between, or nobody does.
+				for before, spins := seen.Load(), 0; seen.Load() == before && spins < 1000; spins++ {
 					runtime.Gosched()
 				}
 				return errors.Join(err, m.Backend.Apply(&rows))
