@@ -334,93 +334,10 @@ func TestDiverged(t *testing.T) {
 }
 
 // S9: a checkpoint is due when the tail exceeds its bound, follows its record in the journal, and bounds every rebuild.
-func TestS9_checkpoints(t *testing.T) {
-	backend := memory.New(memory.Config{})
-	f := newFixture(t, backend, shard.Config{TailBytes: 2000})
-	for range 100 {
-		f.send(t, "a", "add")
-	}
-	life, _, last, err := f.Bounds(context.Background(), "a")
-	require.NoError(t, err)
-	c, err := journal.ReadCheckpoint(backend, life)
-	require.NoError(t, err)
-	require.LessOrEqual(t, c.Seq, last)
-	require.Greater(t, c.Seq, last-20, "a record takes at least 150 bytes")
-	f.refused(t, "a", "trap", abi.CodeTrapped)
-	before := f.world.reduces.Load()
-	f.send(t, "a", "add")
-	require.LessOrEqual(t, f.world.reduces.Load()-before, int64(last-c.Seq)+1)
-}
-
 // S9: states that find no slot leave one to another; nothing is lost.
-func TestS9_eviction(t *testing.T) {
-	f := newFixture(t, memory.New(memory.Config{}), shard.Config{Residents: 3})
-	for i := range int64(10) {
-		for k := range 10 {
-			f.send(t, fmt.Sprint(k), "add")
-		}
-		for k := range 10 {
-			f.requireValue(t, fmt.Sprint(k), i+1)
-		}
-	}
-	var stats observe.ModuleStats
-	f.Stats(&stats)
-	require.Equal(t, 10, stats.Stores)
-	require.LessOrEqual(t, stats.Residents, 3)
-}
-
 // S9: idle stores leave memory when there are too many, once their checkpoint is durable; nothing is lost.
-func TestS9_storesLeaveMemory(t *testing.T) {
-	f := newFixture(t, memory.New(memory.Config{}), shard.Config{Stores: 10})
-	for round := range uint64(3) {
-		for k := range 500 {
-			require.Equal(t, round+1, f.send(t, fmt.Sprint(k), "add"))
-		}
-	}
-	var stats observe.ModuleStats
-	f.Stats(&stats)
-	require.Less(t, stats.Stores, 60)
-	for k := range 500 {
-		f.requireValue(t, fmt.Sprint(k), 3)
-	}
-}
-
 // S9: a store that has actions which are not durable does not leave memory.
-func TestS9_onlyTheDurableLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var stuck chan struct{}
-		f := newFixture(t, memory.New(memory.Config{Before: func(*journal.Batch) error {
-			if stuck != nil {
-				<-stuck
-			}
-			return nil
-		}}), shard.Config{Stores: 1})
-		stuck = make(chan struct{})
-		for k := range 50 {
-			go f.Send(context.Background(), fmt.Sprint(k), action("add"))
-			synctest.Wait()
-		}
-		var stats observe.ModuleStats
-		f.Stats(&stats)
-		require.Equal(t, 50, stats.Stores)
-		close(stuck)
-		synctest.Wait()
-		stuck = nil
-		for k := range 50 {
-			f.requireValue(t, fmt.Sprint(k), 1)
-		}
-	})
-}
-
 // S9: a store that cannot be encoded when it has to make room halts; the one that needed the room goes on.
-func TestS9_evictionOfTheUnencodable(t *testing.T) {
-	f := newFixture(t, memory.New(memory.Config{}), shard.Config{Residents: 1})
-	f.send(t, "a", "unencoded")
-	f.send(t, "b", "add")
-	f.refused(t, "a", "add", abi.CodeStateUnreadable)
-	f.requireValue(t, "b", 1)
-}
-
 // S15: deleting ends a life; the next begins at seq 1 with another incarnation, and a store without actions is not found.
 func TestS15_delete(t *testing.T) {
 	f := newFixture(t, memory.New(memory.Config{}), shard.Config{})
@@ -465,56 +382,4 @@ func TestE10_commands(t *testing.T) {
 }
 
 // D3: after a flip a store is taken over at its next action, with a record that says so and holds its state; nobody is lost, and reads adopt nothing.
-func TestD3_adoption(t *testing.T) {
-	backend := memory.New(memory.Config{})
-	f := newFixture(t, backend, shard.Config{})
-	for range 3 {
-		f.send(t, "a", "add")
-		f.send(t, "b", "add")
-	}
-	next := f.world.revision(2, nil)
-	defer next.Retire()
-	flip, err := f.Prepare(next)
-	require.NoError(t, err)
-	flip.Do()
-	f.requireValue(t, "a", 3)
-	require.Equal(t, 0, f.Belonging(2), "a read adopts nothing")
-	f.refused(t, "a", "reject", abi.CodeRejected)
-	require.Equal(t, 0, f.Belonging(2), "a refused action adopts nothing")
-	f.send(t, "a", "add")
-	require.Equal(t, 1, f.Belonging(2))
-	f.requireValue(t, "a", 4)
-	require.NoError(t, f.Drain(context.Background()))
-	f.requireValue(t, "b", 3)
-	f.send(t, "b", "add")
-	f.requireValue(t, "b", 4)
-	for r, err := range f.History(context.Background(), "a", 1, 10) {
-		require.NoError(t, err)
-		require.Equal(t, r.Seq == 4, r.Kind == journal.KindAdopt)
-	}
-	require.NoError(t, f.Close(context.Background(), &abi.Error{Code: abi.CodeShuttingDown}))
-	f.start(t, 2, nil)
-	f.requireValue(t, "a", 4)
-	f.requireValue(t, "b", 4)
-}
-
 // An instance whose memory has grown too large is left for another, without an adoption and without losing anything.
-func TestRecycle(t *testing.T) {
-	f := newFixture(t, memory.New(memory.Config{}), shard.Config{})
-	f.send(t, "b", "add")
-	for range 10_000 {
-		f.send(t, "a", "add")
-	}
-	f.world.memory.Store(900)
-	f.send(t, "a", "add")
-	f.world.memory.Store(0)
-	f.send(t, "a", "add")
-	f.send(t, "b", "add")
-	f.requireValue(t, "a", 10_002)
-	f.requireValue(t, "b", 2)
-	require.NoError(t, f.Drain(context.Background()))
-	for r, err := range f.History(context.Background(), "b", 1, 10) {
-		require.NoError(t, err)
-		require.Equal(t, journal.KindAction, r.Kind)
-	}
-}
