@@ -3,6 +3,7 @@ package shard_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/journal/memory"
@@ -85,4 +86,18 @@ func TestD3_parkEnds(t *testing.T) {
 	f.deploy(t, 2, nil)
 	f.send(t, "a", "add")
 	f.requireValue(t, "a", 3)
+}
+
+// S6: one spare instance is kept ready, so that a trap costs its shard no start-up.
+func TestS6_spare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, memory.New(memory.Config{}), shard.Config{})
+		f.send(t, "a", "add")
+		for made := int64(2); made < 5; made++ {
+			synctest.Wait()
+			require.Equal(t, made, f.world.made.Load(), "the one that works, the lost ones and the spare")
+			f.refused(t, "a", "trap", abi.CodeTrapped)
+			f.send(t, "a", "add")
+		}
+	})
 }
