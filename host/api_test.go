@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/crhost/crhost/host/engine/enginetest"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
+	"github.com/crhost/crhost/host/observe"
 	"github.com/stretchr/testify/require"
 )
 
@@ -310,6 +313,27 @@ func TestDeploy_plugin(t *testing.T) {
 	m, err := h.Module("", "counter")
 	require.NoError(t, err)
 	require.Regexp(t, "^r2-", m.Revision)
+
+	// Bytes that were active already are remembered as well.
+	require.Equal(t, "unchanged", plugin(replacement(t)))
+	_, err = h.Deploy(ctx, host.DeployRequest{Module: "counter", Wasm: enginetest.Counter(t)})
+	require.NoError(t, err)
+	require.Equal(t, "unchanged", plugin(replacement(t)))
+}
+
+// Batches are reported of a journal that the host is given, and not of its own.
+func TestCommitted(t *testing.T) {
+	for _, given := range []bool{false, true} {
+		var reported atomic.Int64
+		config := host.Config{Observer: &host.Observer{ModuleLoaded: func(observe.Module) *observe.ModuleHooks {
+			return &observe.ModuleHooks{Committed: func(*observe.Committed) { reported.Add(1) }}
+		}}}
+		if given {
+			config.Journal = memory.New(memory.Config{})
+		}
+		mustSend(t, counterHost(t, config).Store(abi.Address{Module: "counter"}), "increment")
+		require.Equal(t, given, reported.Load() > 0)
+	}
 }
 
 // A deploy whose record the journal refuses leaves the running revision as it was.
@@ -392,6 +416,7 @@ func TestStore_badAddress(t *testing.T) {
 	for _, a := range []abi.Address{{Module: "Counter"}, {Module: "counter", Key: "a\nb"}, {Tenant: "-", Module: "counter"}, {}} {
 		_, err := h.Store(a).Send(ctx, enginetest.Action("increment"))
 		require.ErrorIs(t, err, &host.Error{Code: abi.CodeBadAddress})
+		require.Equal(t, 1, strings.Count(strings.ReplaceAll(err.Error(), "_", " "), "bad address"), err)
 	}
 	_, err := h.StoreAt("default/counter//b")
 	require.NoError(t, err, "the key is /b")

@@ -250,7 +250,7 @@ func (c *Committer) lead() error {
 	c.queued, c.spare = c.spare, r
 	c.mu.Unlock()
 
-	var started time.Duration // since epoch: reading only the monotonic clock costs a third
+	var started time.Duration // since epoch: reading only the monotonic clock costs half
 	if c.config.Observe != nil {
 		started = time.Since(c.epoch)
 	}

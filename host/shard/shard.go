@@ -40,7 +40,7 @@ type Shard struct {
 	in         abi.ReduceInput
 	out        abi.Output
 	meta       []byte
-	started    time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs a third
+	started    time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs half
 	action     int           // index of the type of the last command, -1 when it is unknown
 	fuel       uint64        // of the last reduce
 	took       time.Duration // of the last reduce

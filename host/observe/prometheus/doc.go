@@ -13,7 +13,8 @@
 //	sends    actions_total{action,outcome} refusals_total{code} fuel_total{action}
 //	         reducer_duration_seconds{action} lock_wait_seconds send_duration_seconds
 //	effects  effects_total{kind} effect_failures_total{kind} effect_duration_seconds{kind} dlq_size parked_leaves
-//	journal  commit_latency_seconds commit_batch_actions commit_bytes_total commit_failures_total watermark_lag
+//	journal  watermark_lag; and, at 0 with the host's own journal in memory: commit_latency_seconds commit_batch_actions
+//	         commit_bytes_total commit_failures_total
 //	guests   traps_total{cause} rebuilds_total{cause} rebuild_actions_total rebuild_duration_seconds guest_memory_bytes residents
 //	         guest_log_lines_total
 //	stores   stores shards halted_stores halts_total{code} resumes_total queue_depth
@@ -32,8 +33,8 @@
 //
 // Labels are resolved when the module is loaded. A finished send adds to the cell of its action and shard and allocates nothing. Cells are
 // kept per shard and summed when somebody scrapes, because two shards that add to one cache line wait for each other: with the histograms
-// of client_golang, sends on two shards took 200 ns longer, and 65 ns on one. Everything rarer than a send is a plain metric of
-// client_golang. Gauges are read from Module.Stats when somebody scrapes.
+// of client_golang, sends on two shards took 200 ns longer, and 65 ns on one. So are batches, of which there may be one per send.
+// Everything rarer is a plain metric of client_golang. Gauges are read from Module.Stats when somebody scrapes.
 //
 // Three durations are kept per send, those that cannot be had otherwise: reducer_duration_seconds by action (the guest's share),
 // lock_wait_seconds (contention) and send_duration_seconds (what the caller sees). The journal's share is observed once per batch.
