@@ -19,8 +19,9 @@
 // call and reads them after a trap: fuel below zero means out of fuel, depth below zero means too deep, neither means that the guest
 // trapped by itself.
 //
-// Fuel is charged by basic block: the instructions from a function's entry, a loop's head, a then, an else or an end up to the next
-// of these. The counter lives in a local; it is loaded from the global at entry and after calls, stored before calls, exits
+// Fuel is charged by segment: the instructions from a function's entry, a loop's head, a then, an else or an end up to the next
+// of these, whole and beforehand, also when a branch leaves it half-way. An if whose then holds no blocks and that has no else does not end the
+// segment around it; its then is charged by itself. The counter lives in a local; it is loaded from the global at entry and after calls, stored before calls, exits
 // and unreachable, and tested at entry, at loop heads and after what is charged by length (memory.fill, copy and init and
 // the table instructions: 1 + n/8; memory.grow: 1,000 + 8,192 a page). A trap other than unreachable leaves the global as the last store did.
 // Calls into the host are charged by the host, which may lower the global: [HostCallCost] and [HostBytesPerFuel].

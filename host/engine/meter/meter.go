@@ -3,7 +3,7 @@ package meter
 import "crypto/sha256"
 
 // Version is part of the key of everything derived from metered bytes. It changes with the cost table and with any change in the bytes.
-const Version = 1
+const Version = 2
 
 // The exported names of the two counters. A guest that exports one of them is refused.
 const (

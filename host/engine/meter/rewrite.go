@@ -23,11 +23,10 @@ type rewriter struct {
 
 	fuelGlobal, depthGlobal uint32
 
-	body    []byte // the function so far
-	segment []byte // the basic block so far; written to body behind its charge
-	cost    int64  // of the segment
-	begin   begin  // what the segment starts with
-	level   int    // len(open) where the segment starts
+	body    []byte  // the function so far
+	segment segment // the one being read
+	around  segment // the one that the if being read stands in, while held
+	held    bool
 	open    []scope
 	dead    bool // behind a branch: never executed, so neither charged nor changed
 
@@ -37,7 +36,18 @@ type rewriter struct {
 	release  []byte // give depth back
 }
 
-// begin says where a basic block begins, which decides what is emitted in front of it.
+// segment is what is charged for at once; it is written to body behind its charge.
+type segment struct {
+	code  []byte
+	cost  int64
+	begin begin
+	level int // len(open) where it starts
+}
+
+// start empties the segment.
+func (s *segment) start(b begin, level int) { *s = segment{code: s.code[:0], begin: b, level: level} }
+
+// begin says where a segment begins, which decides what is emitted in front of it.
 type begin uint8
 
 const (
@@ -90,7 +100,9 @@ func (w *rewriter) rewrite(i int) error {
 	d := &w.d
 	d.pos, d.end = f.codeAt, s.bodies[i].end
 	d.where = functionName(s.imported() + i)
-	w.open, w.dead, w.begin, w.level, w.cost, w.segment = w.open[:0], false, beginEntry, 0, 0, w.segment[:0]
+	w.open, w.dead = w.open[:0], false
+	w.segment.start(beginEntry, 0)
+	w.held = false
 	var in instruction
 	for d.err == nil && !d.done() {
 		d.next(&in)
@@ -123,15 +135,17 @@ func (w *rewriter) instruction(in *instruction) {
 	raw := w.source.bytes[in.start:in.end]
 	switch in.op {
 	case opBlock, opLoop, opIf:
+		w.settle()
 		w.open = append(w.open, scope{in.op, w.dead})
 		w.copy(raw, in.cost)
 		if in.op == opIf {
-			w.next(beginOther)
+			w.hold()
 		} else if in.op == opLoop {
 			w.next(beginLoop)
 		}
 		return
 	case opElse:
+		w.settle()
 		w.copy(raw, in.cost)
 		w.dead = w.open[len(w.open)-1].dead
 		w.next(beginOther)
@@ -141,7 +155,11 @@ func (w *rewriter) instruction(in *instruction) {
 		if n := len(w.open); n > 0 { // else the end of the function, which closes $body
 			w.dead = w.open[n-1].dead
 			w.open = w.open[:n-1]
-			w.next(beginOther)
+			if w.held {
+				w.resume()
+			} else {
+				w.next(beginOther)
+			}
 		}
 		return
 	}
@@ -151,14 +169,14 @@ func (w *rewriter) instruction(in *instruction) {
 	}
 	switch in.op {
 	case opUnreachable:
-		w.segment = append(w.segment, w.store...)
+		w.segment.code = append(w.segment.code, w.store...)
 		w.copy(raw, in.cost)
 		w.dead = true
 	case opBr, opBrTable:
 		w.copy(raw, in.cost)
 		w.dead = true
 	case opReturn:
-		w.cost += int64(in.cost)
+		w.segment.cost += int64(in.cost)
 		w.leave()
 	case opCall, opCallIndirect:
 		w.call(raw, in)
@@ -178,21 +196,21 @@ func (w *rewriter) instruction(in *instruction) {
 }
 
 func (w *rewriter) copy(raw []byte, cost uint8) {
-	w.segment = append(w.segment, raw...)
+	w.segment.code = append(w.segment.code, raw...)
 	if !w.dead {
-		w.cost += int64(cost)
+		w.segment.cost += int64(cost)
 	}
 }
 
 func (w *rewriter) call(raw []byte, in *instruction) {
-	w.segment = append(w.segment, w.store...)
+	w.segment.code = append(w.segment.code, w.store...)
 	w.copy(raw, in.cost)
-	w.segment = append(w.segment, w.load...)
+	w.segment.code = append(w.segment.code, w.load...)
 }
 
 // leave branches to the end of $body.
 func (w *rewriter) leave() {
-	w.segment = appendOp(w.segment, opBr, uint32(len(w.open)))
+	w.segment.code = appendOp(w.segment.code, opBr, uint32(len(w.open)))
 	w.dead = true
 }
 
@@ -212,8 +230,8 @@ func (w *rewriter) tailCall(raw []byte, in *instruction) {
 		w.leave()
 		return
 	}
-	w.segment = append(w.segment, w.store...)
-	w.segment = append(w.segment, w.release...)
+	w.segment.code = append(w.segment.code, w.store...)
+	w.segment.code = append(w.segment.code, w.release...)
 	w.copy(raw, in.cost)
 	w.dead = true
 }
@@ -250,11 +268,11 @@ func (w *rewriter) chargeGrow() {
 // chargeTop charges price(n) for the unsigned i32 n on top of the stack, which stays there.
 func (w *rewriter) chargeTop(price func([]byte) []byte) {
 	fuel, length := uint32(w.function.variables), uint32(w.function.variables)+1
-	b := appendOp(w.segment, opLocalTee, length)
+	b := appendOp(w.segment.code, opLocalTee, length)
 	b = appendOp(b, opLocalGet, fuel)
 	b = append(appendOp(b, opLocalGet, length), opI64ExtendI32U)
 	b = append(price(b), opI64Sub)
-	w.segment = w.test(appendOp(b, opLocalTee, fuel), len(w.open))
+	w.segment.code = w.test(appendOp(b, opLocalTee, fuel), len(w.open))
 }
 
 // test takes the i64 on top of the stack and leaves through $out when it is negative. level is the number of blocks open there.
@@ -268,38 +286,59 @@ func (w *rewriter) depth(b []byte, op byte) []byte {
 	return appendOp(append(b, op), opGlobalSet, w.depthGlobal)
 }
 
-// next ends a basic block and begins another.
+// next ends a segment and begins another.
 func (w *rewriter) next(b begin) {
 	w.flush()
-	w.begin, w.level = b, len(w.open)
+	w.segment.start(b, len(w.open))
 }
 
-// flush writes the segment behind its charge.
-func (w *rewriter) flush() {
+// hold puts the segment aside while the then of an if is read. When that holds no blocks and no else follows, the segment goes on behind the if: who
+// entered it comes there too, unless the then leaves. Most ifs are of this kind, in Go one behind each call, and a charge less for each is felt.
+func (w *rewriter) hold() {
+	w.segment, w.around, w.held = w.around, w.segment, true
+	w.segment.start(beginOther, len(w.open))
+}
+
+// resume goes on with the segment that was put aside, in which the then lies now, behind a charge of its own.
+func (w *rewriter) resume() {
+	w.around.code = w.charged(w.around.code, &w.segment)
+	w.segment, w.around, w.held = w.around, w.segment, false
+}
+
+// settle ends the segment that was put aside, as the if turns out to be of another kind.
+func (w *rewriter) settle() {
+	if w.held {
+		w.body, w.held = w.charged(w.body, &w.around), false
+	}
+}
+
+// flush writes the segment.
+func (w *rewriter) flush() { w.body = w.charged(w.body, &w.segment) }
+
+// charged appends a segment behind its charge.
+func (w *rewriter) charged(b []byte, s *segment) []byte {
 	fuel := uint32(w.function.variables)
-	b := w.body
 	switch {
-	case w.begin == beginEntry:
+	case s.begin == beginEntry:
 		if w.function.recursive {
 			b = w.depth(b, opI64Sub)
 		}
-		b = appendOp(w.less(appendOp(b, opGlobalGet, w.fuelGlobal)), opLocalTee, fuel)
+		b = appendOp(less(appendOp(b, opGlobalGet, w.fuelGlobal), s.cost), opLocalTee, fuel)
 		if w.function.recursive {
 			b = append(appendOp(b, opGlobalGet, w.depthGlobal), opI64Or) // one test for both counters
 		}
 		b = w.test(b, 0)
-	case w.begin == beginLoop:
-		b = w.test(appendOp(w.less(appendOp(b, opLocalGet, fuel)), opLocalTee, fuel), w.level)
-	case w.cost > 0:
-		b = appendOp(w.less(appendOp(b, opLocalGet, fuel)), opLocalSet, fuel)
+	case s.begin == beginLoop:
+		b = w.test(appendOp(less(appendOp(b, opLocalGet, fuel), s.cost), opLocalTee, fuel), s.level)
+	case s.cost > 0:
+		b = appendOp(less(appendOp(b, opLocalGet, fuel), s.cost), opLocalSet, fuel)
 	}
-	w.body = append(b, w.segment...)
-	w.segment, w.cost = w.segment[:0], 0
+	return append(b, s.code...)
 }
 
-// less takes the cost of the segment off the i64 on top of the stack.
-func (w *rewriter) less(b []byte) []byte {
-	return append(appendS64(append(b, opI64Const), w.cost), opI64Sub)
+// less takes a cost off the i64 on top of the stack.
+func less(b []byte, cost int64) []byte {
+	return append(appendS64(append(b, opI64Const), cost), opI64Sub)
 }
 
 func appendOp(b []byte, op byte, index uint32) []byte { return appendU32(append(b, op), index) }
