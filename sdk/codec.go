@@ -18,7 +18,8 @@ type Codec interface {
 	ReadPack(r *pack.Reader)
 }
 
-// msgpCodec is what github.com/tinylib/msgp generates. It has to be run with sorted map keys or for types without maps.
+// msgpCodec is what github.com/tinylib/msgp generates. It has to be run with sorted map keys or for types without maps. An action is given to it with
+// the key type or without.
 type msgpCodec interface {
 	MarshalMsg(b []byte) ([]byte, error)
 	UnmarshalMsg(b []byte) ([]byte, error)

@@ -54,3 +54,51 @@ func TestReduce_inForm(t *testing.T) {
 		require.Equal(t, string(sdk.Pack(Sum{action.total})), g.state(0, 1), "%q", action.body)
 	}
 }
+
+// seen is an action with methods as msgp generates them; it keeps what it was given.
+type seen struct{ given string }
+
+func (s *seen) MarshalMsg(b []byte) ([]byte, error) { return append(b, s.given...), nil }
+
+func (s *seen) UnmarshalMsg(b []byte) ([]byte, error) {
+	s.given = string(b)
+	r := pack.NewReader(b)
+	r.Skip()
+	return b[r.Pos():], r.Err()
+}
+
+// typed is like seen, and may care for the type.
+type typed struct {
+	Type string
+	seen
+}
+
+// Generated code is spared the type where that comes first, unless it may want it.
+func TestReduce_msgp(t *testing.T) {
+	var got string
+	m := sdk.New(sdk.Reducer[Sum]{Name: "sum", Actions: []sdk.Action[Sum]{
+		sdk.On("seen", func(_ *Sum, a seen, _ *sdk.Env) (sdk.Effects, error) { got = a.given; return nil, nil }),
+		sdk.On("typed", func(_ *Sum, a typed, _ *sdk.Env) (sdk.Effects, error) { got = a.given; return nil, nil }),
+	}})
+	g := guest{t, &m.Guest}
+	large := "\xde\x00\x10\xa4type\xa4seen"
+	for i := range 15 {
+		large += "\xa1" + string(rune('a'+i)) + "\x01"
+	}
+	for _, c := range []struct {
+		body, given string
+		index       uint16
+	}{
+		{"\x81\xa4type\xa4seen", "\x80", 0},
+		{"\x82\xa4type\xa4seen\xa1n\x05", "\x81\xa1n\x05", 0},
+		{"\x8f\xa4type\xa4seen" + large[13:len(large)-3], "\x8e" + large[13:len(large)-3], 0},
+		{"\x82\xa1n\x05\xa4type\xa4seen", "\x82\xa1n\x05\xa4type\xa4seen", 0},
+		{"\x82\xa4type\xd9\x04seen\xa1n\x05", "\x82\xa4type\xd9\x04seen\xa1n\x05", 0},
+		{large, large, 0},
+		{"\x82\xa4type\xa5typed\xa1n\x05", "\x82\xa4type\xa5typed\xa1n\x05", 1},
+	} {
+		out := g.reduce(abi.ReduceInput{Ticket: 1, Action: c.index, Body: []byte(c.body)})
+		require.Equal(t, abi.OK, out.Status, "%q: %s", c.body, out.Text)
+		require.Equal(t, c.given, got, "%q", c.body)
+	}
+}
