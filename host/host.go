@@ -167,7 +167,7 @@ func (h *Host) Versions(tenant, module string) ([]VersionInfo, error) {
 	var infos []VersionInfo
 	for _, r := range revisions {
 		info := VersionInfo{Revision: r.Revision, Digest: r.Digest, Schema: r.Schema, Active: r.Active, Deployed: r.Created, Bytes: r.Bytes}
-		for _, s := range m.Shards() {
+		for _, s := range m.Places() {
 			info.Stores += s.Belonging(r.Number)
 		}
 		infos = append(infos, info)
@@ -199,7 +199,7 @@ func (h *Host) Stores(ctx context.Context, tenant, module, after string, limit i
 		if err != nil {
 			return nil, &Error{Code: abi.CodeInternal, Text: "list the stores of " + m.ID().String(), Err: err}
 		}
-		info, err := m.Shard(row.ID.Key).Info(ctx, row.ID.Key)
+		info, err := m.Place(row.ID.Key).Info(ctx, row.ID.Key)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			continue // deleted meanwhile, or not durable yet
@@ -278,7 +278,7 @@ func (h *Host) Health() Health {
 	}
 	halts := 0
 	for _, m := range h.registry.Modules("") {
-		for _, s := range m.Shards() {
+		for _, s := range m.Places() {
 			if err := s.Err(); err != nil {
 				health.worsen(Unhealthy, fmt.Sprintf("the journal of module %s takes nothing: %v", m.ID(), err))
 			}

@@ -57,7 +57,7 @@ func (s *Store) History(ctx context.Context, from, to uint64) iter.Seq2[Action, 
 			yield(Action{}, err)
 			return
 		}
-		_, first, last, err := p.shard.Bounds(ctx, s.address.Key)
+		_, first, last, err := p.Shard.Bounds(ctx, s.address.Key)
 		if err != nil {
 			yield(Action{}, err)
 			return
@@ -74,10 +74,10 @@ func (s *Store) History(ctx context.Context, from, to uint64) iter.Seq2[Action, 
 				return
 			}
 		}
-		for r, err := range p.shard.History(ctx, s.address.Key, max(from, 1), to) {
+		for r, err := range p.Shard.History(ctx, s.address.Key, max(from, 1), to) {
 			if err == nil {
 				var a Action
-				if a, err = action(p.module, r); err == nil {
+				if a, err = action(p.Module, r); err == nil {
 					if !yield(a, nil) {
 						return
 					}
@@ -105,7 +105,7 @@ type Item struct {
 // Subscription is a subscriber's place in a store's actions. It serves one goroutine at a time.
 type Subscription struct {
 	store    *Store
-	place    *place
+	place    *deploy.Place
 	cursor   *feed.Cursor
 	life     journal.Incarnation
 	revision uint64 // of the action given out last; 0 before the first
@@ -120,7 +120,7 @@ func (s *Store) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscriptio
 	if err != nil {
 		return nil, err
 	}
-	c, life, err := p.shard.Subscribe(ctx, s.address.Key, o.From)
+	c, life, err := p.Shard.Subscribe(ctx, s.address.Key, o.From)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (s *Subscription) Next(ctx context.Context) (Item, error) {
 func (s *Subscription) item(i feed.Item) (Item, error) {
 	if i.Record == nil {
 		gap := Gap(i.Gap)
-		if h := s.place.shard.Hooks().Gap; h != nil {
+		if h := s.place.Shard.Hooks().Gap; h != nil {
 			h(&observe.Gap{Key: s.store.address.Key, From: gap.From, To: gap.To})
 		}
 		return Item{Gap: &gap}, nil
@@ -153,7 +153,7 @@ func (s *Subscription) item(i feed.Item) (Item, error) {
 	err := r.Decode(s.life, i.Seq, i.Record)
 	var a Action
 	if err == nil {
-		a, err = action(s.place.module, &r)
+		a, err = action(s.place.Module, &r)
 	}
 	if err != nil {
 		return Item{}, &Error{Code: abi.CodeInternal, Text: "read an action of " + s.store.address.String(), Err: err}
@@ -170,7 +170,7 @@ func (s *Subscription) item(i feed.Item) (Item, error) {
 func (s *Subscription) Close() {
 	if !s.done {
 		s.done = true
-		s.place.shard.Unsubscribe(s.store.address.Key, s.cursor)
+		s.place.Shard.Unsubscribe(s.store.address.Key, s.cursor)
 	}
 }
 

@@ -15,23 +15,17 @@ import (
 
 // Store is a handle on one keyed state machine. Making one costs nothing, and says nothing about whether the store, or its module, is there: use does.
 type Store struct {
+	at      atomic.Pointer[deploy.Place] // while its module is loaded
+	ref     shard.Ref
 	host    *Host
 	address abi.Address
 	bad     error // the address cannot be one
-	at      atomic.Pointer[place]
-}
-
-// place is where a store lives while its module is loaded.
-type place struct {
-	module *deploy.Module
-	shard  *shard.Shard
-	ref    *shard.Ref
 }
 
 // Store returns a handle on the store at an address. Empty parts are the defaults.
 func (h *Host) Store(a abi.Address) *Store {
 	a.Tenant, a.Key = cmp.Or(a.Tenant, abi.DefaultTenant), cmp.Or(a.Key, abi.DefaultKey)
-	s := &Store{host: h, address: a}
+	s := &Store{host: h, address: a, ref: shard.Ref{Key: a.Key}}
 	if err := a.Validate(); err != nil {
 		s.bad = abi.AddressError(err)
 	}
@@ -51,8 +45,8 @@ func (h *Host) StoreAt(address string) (*Store, error) {
 func (s *Store) Address() abi.Address { return s.address }
 
 // place finds the store's shard.
-func (s *Store) place() (*place, error) {
-	if p := s.at.Load(); p != nil && !p.module.Ended() {
+func (s *Store) place() (*deploy.Place, error) {
+	if p := s.at.Load(); p != nil && !p.Module.Ended() {
 		return p, nil
 	}
 	if s.bad != nil {
@@ -62,8 +56,7 @@ func (s *Store) place() (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{module: m, shard: m.Shard(s.address.Key)}
-	p.ref = p.shard.Ref(s.address.Key)
+	p := m.Place(s.address.Key)
 	s.at.Store(p)
 	return p, nil
 }
@@ -103,7 +96,7 @@ func (s *Store) SendWith(ctx context.Context, action []byte, o SendOptions) (Rec
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := p.shard.Send(ctx, p.ref, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal})
+	r, err := p.Shard.Send(ctx, &s.ref, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -120,7 +113,7 @@ func (s *Store) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	return value(p.shard.State(ctx, p.ref))
+	return value(p.Shard.State(ctx, &s.ref))
 }
 
 // Stale returns the newest state that is encoded and durable already; it may lag behind. It is what can still be read of a store whose newest state cannot. Errors as of State.
@@ -129,7 +122,7 @@ func (s *Store) Stale(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	return value(p.shard.Stale(ctx, s.address.Key))
+	return value(p.Shard.Stale(ctx, s.address.Key))
 }
 
 func value(state *State, err error) (State, error) {
@@ -145,7 +138,7 @@ func (s *Store) Wait(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	return p.shard.Wait(ctx, s.address.Key, seq)
+	return p.Shard.Wait(ctx, s.address.Key, seq)
 }
 
 // StoreMetrics are a store's counts since it was loaded, in the seed's words.
@@ -165,7 +158,7 @@ func (s *Store) Metrics() StoreMetrics {
 	if err != nil {
 		return StoreMetrics{}
 	}
-	m, err := p.shard.Metrics(context.Background(), s.address.Key)
+	m, err := p.Shard.Metrics(context.Background(), s.address.Key)
 	if err != nil {
 		return StoreMetrics{}
 	}
@@ -182,7 +175,7 @@ func (s *Store) Health() Health {
 	p, err := s.place()
 	if err == nil {
 		var i shard.Info
-		i, err = p.shard.Info(context.Background(), s.address.Key)
+		i, err = p.Shard.Info(context.Background(), s.address.Key)
 		if errors.Is(err, ErrNotFound) {
 			return health
 		}
@@ -202,11 +195,11 @@ func (s *Store) Info(ctx context.Context) (StoreInfo, error) {
 	if err != nil {
 		return StoreInfo{}, err
 	}
-	i, err := p.shard.Info(ctx, s.address.Key)
+	i, err := p.Shard.Info(ctx, s.address.Key)
 	if err != nil {
 		return StoreInfo{}, err
 	}
-	return storeInfo(p.module.ID(), i), nil
+	return storeInfo(p.Module.ID(), i), nil
 }
 
 // Resume ends a halt or a shutdown of the store; a store that has none goes on. Errors are *Error.
@@ -215,7 +208,7 @@ func (s *Store) Resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.shard.Resume(ctx, s.address.Key)
+	return p.Shard.Resume(ctx, s.address.Key)
 }
 
 // Delete ends the store's life. A later action begins another one at seq 1. Errors are *Error.
@@ -224,7 +217,7 @@ func (s *Store) Delete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.shard.Delete(ctx, s.address.Key)
+	return p.Shard.Delete(ctx, s.address.Key)
 }
 
 // Shutdown refuses commands for this store from now on, until it is resumed or the host starts again, and returns when all that it accepted is durable. Errors are
@@ -234,7 +227,7 @@ func (s *Store) Shutdown(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.shard.Shutdown(ctx, s.address.Key)
+	err = p.Shard.Shutdown(ctx, s.address.Key)
 	if err != nil && ctx.Err() != nil {
 		return errors.Join(ErrShutdownTimeout, err)
 	}

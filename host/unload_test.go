@@ -44,3 +44,22 @@ func TestUnload_keepsItsPlace(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, mustSend(t, s, "increment").Seq)
 }
+
+// A handle that has led to a store finds it again where another load of its module keeps it.
+func TestUnload_handlesFindTheirStore(t *testing.T) {
+	ctx := context.Background()
+	h := counterHost(t, host.Config{})
+	address := abi.Address{Module: "counter"}
+	s := h.Store(address)
+	mustSend(t, s, "increment")
+	_, err := s.State(ctx)
+	require.NoError(t, err)
+	require.NoError(t, h.Unload(ctx, "", "counter"))
+	_, err = h.Deploy(ctx, host.DeployRequest{Module: "counter", Wasm: enginetest.Counter(t)})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, mustSend(t, h.Store(address), "increment").Seq)
+	state, err := s.State(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, state.Seq)
+	require.EqualValues(t, 3, mustSend(t, s, "increment").Seq)
+}

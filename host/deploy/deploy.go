@@ -242,7 +242,7 @@ func (m *Module) prepare(next *revision) ([]shard.Flip, error) {
 		return nil, nil
 	}
 	var flips []shard.Flip
-	for _, s := range m.shards {
+	for _, s := range m.places {
 		f, err := s.Prepare(next.Revision)
 		if err != nil {
 			for _, f := range flips {
@@ -258,7 +258,7 @@ func (m *Module) prepare(next *revision) ([]shard.Flip, error) {
 // drain lets the stores leave the revisions that are not active. What a failing journal keeps from leaving now leaves with the next deploy or at its own next action.
 func (m *Module) drain(ctx context.Context) {
 	drained := true
-	for _, s := range m.shards {
+	for _, s := range m.places {
 		drained = s.Drain(ctx) == nil && drained
 	}
 	if drained {

@@ -21,7 +21,7 @@ type Module struct {
 	id       journal.ModuleID
 	registry *Registry
 	seed     maphash.Seed
-	shards   []*shard.Shard // constant once the module is in the registry
+	places   []*Place // one a shard; constant once the module is in the registry
 	active   atomic.Pointer[revision]
 	ended    atomic.Bool   // it is out of service; written by whoever has acquired it
 	deploys  chan struct{} // holds a token while nobody deploys; guards the module's rows in the journal
@@ -66,16 +66,22 @@ func (m *Module) unlock() { m.deploys <- struct{}{} }
 // ID is the module's name.
 func (m *Module) ID() journal.ModuleID { return m.id }
 
-// Shard is where the store of key lives.
-func (m *Module) Shard(key string) *shard.Shard {
-	if len(m.shards) == 1 {
-		return m.shards[0]
-	}
-	return m.shards[maphash.String(m.seed, key)%uint64(len(m.shards))]
+// Place is where stores live: a shard and its module.
+type Place struct {
+	*shard.Shard
+	Module *Module
 }
 
-// Shards are the module's shards.
-func (m *Module) Shards() []*shard.Shard { return m.shards }
+// Place is where the store of key lives.
+func (m *Module) Place(key string) *Place {
+	if len(m.places) == 1 {
+		return m.places[0]
+	}
+	return m.places[maphash.String(m.seed, key)%uint64(len(m.places))]
+}
+
+// Places are all that the module has, one for each shard.
+func (m *Module) Places() []*Place { return m.places }
 
 // Info describes the active revision.
 func (m *Module) Info() Info { return m.active.Load().info(true) }
@@ -217,7 +223,7 @@ func (m *Module) Stats() observe.ModuleStats {
 	if m.active.Load() == nil {
 		return stats // it is starting
 	}
-	for _, s := range m.shards {
+	for _, s := range m.places {
 		s.Stats(&stats)
 	}
 	return stats
@@ -240,7 +246,7 @@ func (m *Module) start(rev *revision) error {
 		if err := s.Open(); err != nil {
 			return errors.Join(err, m.stop(context.Background(), notStarted))
 		}
-		m.shards = append(m.shards, s)
+		m.places = append(m.places, &Place{Shard: s, Module: m})
 	}
 	return nil
 }
@@ -258,7 +264,7 @@ func (m *Module) answer(rev *revision) {
 func (m *Module) stop(ctx context.Context, why *abi.Error) error {
 	m.ended.Store(true)
 	var failed []error
-	for _, s := range m.shards {
+	for _, s := range m.places {
 		failed = append(failed, s.Close(ctx, why))
 	}
 	m.mu.Lock()

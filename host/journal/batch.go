@@ -18,7 +18,12 @@ type LogWrite struct {
 	Seq    uint64
 	Record []byte
 	Op     LogOp
+	Place  *Place // of an append; nil when the caller keeps none
 }
+
+// Place is where a backend keeps a log: who appends to it again and again lets the backend note it there, and spare a search. A place belongs to one
+// log of one backend, is used by nobody but the backend, in Apply, and begins as its zero value.
+type Place struct{ Note any }
 
 // RowWrite is one change of a row in a batch.
 type RowWrite struct {
@@ -41,7 +46,12 @@ type Batch struct {
 
 // Append adds a record to a log.
 func (b *Batch) Append(life Incarnation, seq uint64, record []byte) {
-	b.logs = append(b.logs, LogWrite{Life: life, Seq: seq, Record: record, Op: OpAppend})
+	b.AppendAt(nil, life, seq, record)
+}
+
+// AppendAt is Append for the holder of the log's place.
+func (b *Batch) AppendAt(place *Place, life Incarnation, seq uint64, record []byte) {
+	b.logs = append(b.logs, LogWrite{Life: life, Seq: seq, Record: record, Op: OpAppend, Place: place})
 	b.size += len(record)
 }
 

@@ -15,6 +15,7 @@ type Position uint64
 // Step is what one step of a shard wants durable together.
 type Step struct {
 	Life   Incarnation // log that Record is appended to
+	Place  *Place      // of that log; may be nil
 	Seq    uint64      // seq of Record; handed to Owner in any case
 	Record []byte      // nil when the step has none. Belongs to the journal from now on
 	Extra  *Batch      // further writes, before Record; nil for none. Read during Enqueue only
@@ -134,7 +135,7 @@ func (c *Committer) Enqueue(s Step) Position {
 			q.batch.Join(s.Extra)
 		}
 		if s.Record != nil {
-			q.batch.Append(s.Life, s.Seq, s.Record)
+			q.batch.AppendAt(s.Place, s.Life, s.Seq, s.Record)
 		}
 		q.owed = append(q.owed, owed{s.Owner, s.Seq})
 	}

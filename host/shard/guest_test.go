@@ -260,9 +260,9 @@ func (f *fixture) requireValue(t *testing.T, key string, want int64) {
 
 // Send and State find the store anew each time, so that tests meet the directory too.
 func (f *fixture) Send(ctx context.Context, key string, c shard.Command) (shard.Receipt, error) {
-	return f.Shard.Send(ctx, f.Ref(key), c)
+	return f.Shard.Send(ctx, &shard.Ref{Key: key}, c)
 }
 
 func (f *fixture) State(ctx context.Context, key string) (*shard.State, error) {
-	return f.Shard.State(ctx, f.Ref(key))
+	return f.Shard.State(ctx, &shard.Ref{Key: key})
 }

@@ -30,29 +30,28 @@ type Receipt struct {
 	pos journal.Position // of the record
 }
 
-// CorrelationID is shared by all that one outside action caused: the caller's text, or what a shard made, in hexadecimal.
+// CorrelationID is shared by all that one outside action caused: the caller's text, or what a shard made: its origin, and a number in hexadecimal.
 type CorrelationID struct {
-	text   string
-	origin [8]byte
-	number uint64
+	text   string // the caller's; or the origin
+	number uint64 // 0 with the caller's
 }
 
 // String is the id as reducers see it.
 func (c CorrelationID) String() string {
-	if c.text != "" {
+	if c.number == 0 {
 		return c.text
 	}
-	return hex.EncodeToString(binary.BigEndian.AppendUint64(c.origin[:], c.number))
+	return c.text + hex.EncodeToString(binary.BigEndian.AppendUint64(nil, c.number))
 }
 
 // append appends the id as a msgpack str.
 func (c *CorrelationID) append(b []byte) []byte {
-	if c.text != "" {
+	if c.number == 0 {
 		return pack.AppendString(b, c.text)
 	}
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], c.number)
-	return hex.AppendEncode(hex.AppendEncode(append(b, 0xd9, 32), c.origin[:]), number[:])
+	return hex.AppendEncode(append(append(b, 0xd9, 32), c.text...), number[:])
 }
 
 // correlate makes the id of an action whose caller gave none: where this shard began, at random, and a number. It is unique and nothing more, so that
@@ -64,7 +63,7 @@ func (s *Shard) correlate(text string) CorrelationID {
 		return CorrelationID{text: text}
 	}
 	s.correlated++
-	return CorrelationID{origin: s.origin, number: s.correlated}
+	return CorrelationID{text: s.origin, number: s.correlated}
 }
 
 // Send reduces a command and returns when its outcome is durable. Errors are *abi.Error. When ctx ends while the journal works, the error is
@@ -77,11 +76,11 @@ func (s *Shard) Send(ctx context.Context, ref *Ref, c Command) (Receipt, error) 
 	}
 	e := events.Get().(*observe.Sent)
 	defer events.Put(e)
-	*e = observe.Sent{Key: ref.key, Shard: s.index, Action: -1, Start: started}
+	*e = observe.Sent{Key: ref.Key, Shard: s.index, Action: -1, Start: started}
 	if hooks.SendStarted != nil {
 		typ, _ := abi.TypeOf(c.Body) // what is wrong with it is found again, and said, in its place
 		e.ActionType = string(typ)
-		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: ref.key, Action: -1, ActionType: e.ActionType, Start: e.Start})
+		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: ref.Key, Action: -1, ActionType: e.ActionType, Start: e.Start})
 	}
 	receipt, err := s.send(ctx, ref, &c, started, e)
 	e.Total = time.Since(started)
@@ -142,11 +141,11 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 
 func (st *store) count(accepted bool, spent time.Duration) {
 	if accepted {
-		st.counts.accepted.Add(1)
+		st.counts.Accepted++
 	} else {
-		st.counts.refused.Add(1)
+		st.counts.Refused++
 	}
-	st.counts.reduceNanos.Add(uint64(spent))
+	st.counts.Reducing += spent
 }
 
 // step takes one command from its type to its record.
@@ -212,7 +211,7 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause) journal.Po
 	if st.exists && st.revision != g.revision.Number {
 		record.Kind, record.State = journal.KindAdopt, st.cell.Base().State
 	}
-	step := journal.Step{Life: st.life, Seq: in.Seq, Record: record.Encode(), Owner: st}
+	step := journal.Step{Life: st.life, Place: &st.place, Seq: in.Seq, Record: record.Encode(), Owner: st}
 	if !st.exists {
 		st.become(journal.Store{Life: st.life, Created: in.Now}, true)
 		step.Extra = new(journal.Batch)

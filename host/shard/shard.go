@@ -4,6 +4,7 @@ import (
 	"context"
 	cryptorand "crypto/rand"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -35,7 +36,7 @@ type Shard struct {
 	closed     error  // why nothing is done any more
 	current    *store // whose action the guest works on, for its log
 	entropy    *rand.ChaCha8
-	origin     [8]byte // see correlate
+	origin     string // 16 characters, see correlate
 	correlated uint64
 	in         abi.ReduceInput
 	out        abi.Output
@@ -49,7 +50,7 @@ type Shard struct {
 // New returns a shard on which active answers.
 func New(index int, config Config, active *Revision) *Shard {
 	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), ending: make(map[*store]bool), entropy: newEntropy()}
-	_, _ = s.entropy.Read(s.origin[:]) // never fails
+	s.origin = fmt.Sprintf("%016x", s.entropy.Uint64())
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
 	commit := journal.Config{}
@@ -82,12 +83,12 @@ func (s *Shard) newGeneration(r *Revision) *generation {
 // enter takes the lock with the store of key, reading it from the journal if need be, unless too many wait for that. It reports how long it waited for the lock.
 // The caller must call leave. Errors are *abi.Error or the cause of ctx.
 func (s *Shard) enter(ctx context.Context, key string) (*store, time.Duration, error) {
-	return s.queue(ctx, &Ref{key: key}, s.config.QueueDepth)
+	return s.queue(ctx, &Ref{Key: key}, s.config.QueueDepth)
 }
 
 // tend is enter for those who look after a store: they are never refused for load.
 func (s *Shard) tend(ctx context.Context, key string) (*store, error) {
-	st, _, err := s.queue(ctx, &Ref{key: key}, math.MaxInt)
+	st, _, err := s.queue(ctx, &Ref{Key: key}, math.MaxInt)
 	return st, err
 }
 
@@ -131,29 +132,27 @@ func (s *Shard) lock() time.Duration {
 	return time.Since(start)
 }
 
-// Ref is a key of a shard and the store that it led to last, which spares a look into the directory. It is safe from any goroutine.
+// Ref is a key and the store that it led to last, which spares a look into the directory. It is safe from any goroutine. A Ref with a Key and nothing
+// else is one that has not led anywhere yet; it serves every shard, one after another.
 type Ref struct {
-	key  string
+	Key  string
 	last atomic.Pointer[store]
 }
 
-// Ref returns a reference to the store of a key, which need not be there.
-func (s *Shard) Ref(key string) *Ref { return &Ref{key: key} }
-
 // lookup finds a store in the directory, or puts it there as the journal knows it: a key without a life gets one that does not exist yet.
 func (s *Shard) lookup(ref *Ref) (*store, error) {
-	if st := ref.last.Load(); st != nil {
+	if st := ref.last.Load(); st != nil && st.shard == s {
 		return st, nil // if it is gone, whoever takes the lock sees it
 	}
 	for {
 		s.dirMu.RLock()
-		st, removals := s.dir[ref.key], s.removals
+		st, removals := s.dir[ref.Key], s.removals
 		s.dirMu.RUnlock()
 		if st != nil {
 			ref.last.Store(st)
 			return st, nil
 		}
-		st = s.newStore(ref.key)
+		st = s.newStore(ref.Key)
 		if err := st.restore(); err != nil {
 			return nil, err
 		}
@@ -203,6 +202,9 @@ func (s *Shard) ready(ctx context.Context, st *store, lost error) error {
 // REQUIRES: mu is held.
 func (s *Shard) recover() error {
 	err := s.committer.Err()
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, journal.ErrBatchFailed) {
 		err = s.committer.Recover()
 	}

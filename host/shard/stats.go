@@ -26,8 +26,7 @@ func (s *Shard) Metrics(ctx context.Context, key string) (Metrics, error) {
 	if !st.exists {
 		return Metrics{}, s.notFound(key)
 	}
-	c := &st.counts
-	return Metrics{Accepted: c.accepted.Load(), Refused: c.refused.Load(), Reducing: time.Duration(c.reduceNanos.Load())}, nil
+	return st.counts, nil
 }
 
 // Info describes a store.

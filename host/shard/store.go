@@ -34,16 +34,18 @@ type store struct {
 	shard   *Shard
 	key     string
 	life    journal.Incarnation
-	meta    []byte // the encoded meta up to and including the address
+	meta    []byte // the encoded meta up to and including the address, in room if that is large enough
+	room    [56]byte
 	waiting atomic.Int32
 
 	reduced  atomic.Uint64
 	durable  atomic.Uint64
 	snapshot atomic.Pointer[State] // newest encoded state, if that is as of reduced
 	feed     atomic.Pointer[feed.Feed]
-	counts   counts
 
 	// Guarded by Shard.mu.
+	counts   Metrics
+	place    journal.Place // the backend's
 	cell     resident.Cell
 	settled  *State // the newest state known to be encoded and durable, when that is asked for; see Stale
 	revision uint64
@@ -61,16 +63,11 @@ type store struct {
 	trapped  time.Time
 }
 
-// counts feed Metrics. They are written under Shard.mu and read by anybody.
-type counts struct {
-	accepted, refused, reduceNanos atomic.Uint64
-}
-
 func (s *Shard) newStore(key string) *store {
 	st := &store{shard: s, key: key}
 	st.cell.Key = key
 	_, _ = rand.Read(st.life[:]) // never fails
-	st.meta = pack.AppendString(pack.AppendArrayLen(nil, 5), s.id(key).String())
+	st.meta = pack.AppendString(pack.AppendArrayLen(st.room[:0], 5), s.id(key).String())
 	return st
 }
 
@@ -130,7 +127,7 @@ func (st *store) restore() error {
 		return st.unreadable(err)
 	}
 	if st.life != row.Life { // else subscribers may be reading it
-		st.life = row.Life
+		st.life, st.place = row.Life, journal.Place{}
 	}
 	base, made := resident.Base{}, journal.Record{}
 	switch c, err := journal.ReadCheckpoint(s.config.Backend, row.Life); {

@@ -59,6 +59,21 @@ func logChecks() []check {
 			})
 			requireLog(k, b, two, 1, 1)
 		}},
+		{name: "logs/a place outlives its log", run: func(k *kit) {
+			b := k.backend()
+			var place journal.Place
+			at := func(seq uint64) func(*journal.Batch) {
+				return func(batch *journal.Batch) { batch.AppendAt(&place, one, seq, bytesOf(one, seq)) }
+			}
+			apply(k, b, at(1))
+			grow(k, b, one, 2, 2)
+			apply(k, b, at(3))
+			requireLog(k, b, one, 1, 3)
+			apply(k, b, func(batch *journal.Batch) { batch.Drop(one) })
+			apply(k, b, at(1))
+			apply(k, b, at(2))
+			requireLog(k, b, one, 1, 2)
+		}},
 		{name: "logs/release keeps what rebuilds need (S9, S11)", run: func(k *kit) {
 			b := k.backend()
 			grow(k, b, one, 1, 3000)

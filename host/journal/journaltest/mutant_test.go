@@ -168,6 +168,20 @@ func TestFindings_brokenBackends(t *testing.T) {
 				return m.Backend.Apply(b)
 			}
 		}, nil, "logs/drop ends a life (S15)"},
+		{"writes where a log was", func(m *mutant) {
+			ended := map[journal.Incarnation]bool{}
+			m.apply = func(b *journal.Batch) error {
+				for i := range b.Logs() {
+					switch w := &b.Logs()[i]; {
+					case w.Op == journal.OpDrop:
+						ended[w.Life] = true
+					case w.Place != nil && ended[w.Life]:
+						w.Life[7]++
+					}
+				}
+				return m.Backend.Apply(b)
+			}
+		}, nil, "logs/a place outlives its log"},
 		{"has snapshots that move", func(m *mutant) {
 			m.snapshot = func() (journal.Snapshot, error) { return unclosed{m.Backend}, nil }
 		}, nil, "batch/snapshot sees nothing later"},

@@ -12,7 +12,8 @@ type log struct {
 	slots       [][]byte // a power of two
 	first, next uint64   // seqs kept: first <= seq < next
 	released    uint64   // records up to here are history
-	_           [16]byte // fills a cache line, not to share one with another shard's
+	dropped     bool     // it is in no table any more, whoever noted it
+	_           [15]byte // fills a cache line, not to share one with another shard's
 }
 
 func (l *log) slot(seq uint64) *[]byte { return &l.slots[seq&uint64(len(l.slots)-1)] }
@@ -67,13 +68,9 @@ func (p *partition) keep(life journal.Incarnation, l *log) {
 }
 
 func (p *partition) write(w *journal.LogWrite, history uint64) (err error) {
-	l := p.logs[w.Life]
+	l := p.find(w)
 	if l == nil {
-		if w.Op == journal.OpDrop || w.Op == journal.OpTrim {
-			return nil
-		}
-		l = new(log)
-		p.keep(w.Life, l)
+		return nil
 	}
 	switch w.Op {
 	case journal.OpAppend:
@@ -86,8 +83,30 @@ func (p *partition) write(w *journal.LogWrite, history uint64) (err error) {
 		l.trim(w.Seq)
 	case journal.OpDrop:
 		delete(p.logs, w.Life)
+		l.dropped = true
 	}
 	return err
+}
+
+// find returns the log of a write, a new one when the write keeps anything.
+func (p *partition) find(w *journal.LogWrite) *log {
+	if w.Place != nil {
+		if l, _ := w.Place.Note.(*log); l != nil && !l.dropped {
+			return l
+		}
+	}
+	l := p.logs[w.Life]
+	if l == nil {
+		if w.Op == journal.OpDrop || w.Op == journal.OpTrim {
+			return nil
+		}
+		l = new(log)
+		p.keep(w.Life, l)
+	}
+	if w.Place != nil {
+		w.Place.Note = l
+	}
+	return l
 }
 
 // Bounds returns the first and last seq kept; see journal.Reader.
