@@ -13,7 +13,7 @@ import (
 // State returns the newest state, once it is durable. It is encoded at most once per action, and readers of a state that is encoded already take no
 // lock. Errors are *abi.Error; CodeNotFound for a store that has no actions.
 func (s *Shard) State(ctx context.Context, ref *Ref) (*State, error) {
-	if st := ref.last.Load(); st != nil && st.shard == s {
+	if st := ref.last.Load(); st != nil {
 		// Asked for again at the end: had it been taken back meanwhile, what is durable under its seq would be another.
 		if snap := st.snapshot.Load(); snap != nil && snap.Seq == st.reduced.Load() && snap.Seq <= st.durable.Load() && snap == st.snapshot.Load() {
 			return snap, nil

@@ -133,7 +133,7 @@ func (s *Shard) lock() time.Duration {
 }
 
 // Ref is a key and the store that it led to last, which spares a look into the directory. It is safe from any goroutine. A Ref with a Key and nothing
-// else is one that has not led anywhere yet; it serves every shard, one after another.
+// else has not led anywhere yet. It outlives its shard: that leaves its stores gone when it closes, before another has their keys.
 type Ref struct {
 	Key  string
 	last atomic.Pointer[store]
@@ -141,7 +141,7 @@ type Ref struct {
 
 // lookup finds a store in the directory, or puts it there as the journal knows it: a key without a life gets one that does not exist yet.
 func (s *Shard) lookup(ref *Ref) (*store, error) {
-	if st := ref.last.Load(); st != nil && st.shard == s {
+	if st := ref.last.Load(); st != nil {
 		return st, nil // if it is gone, whoever takes the lock sees it
 	}
 	for {
