@@ -149,6 +149,7 @@ func TestFailed_limit(t *testing.T) {
 		m := unpacked(t, b)
 		message := m["message"].(string)
 		require.True(t, utf8.ValidString(message))
+		require.NotContains(t, message, "?", "no character is cut in two")
 		require.LessOrEqual(t, len(message), abi.MaxTextBytes)
 		if _, has := m["data"]; has {
 			require.Len(t, message, abi.MaxTextBytes, "fields or the whole message")

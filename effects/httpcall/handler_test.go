@@ -58,8 +58,11 @@ func TestDo(t *testing.T) {
 
 	r = do(t, h, args{"url": s.URL, "body": "text", "headers": args{"user-agent": "orders"}})
 	require.Equal(t, "GET orders text", got.Method+" "+got.UserAgent()+" "+string(body))
-	r = do(t, h, args{"method": "HEAD", "url": s.URL})
-	require.Empty(t, r.Body)
+
+	s = peer(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "9999") })
+	r = do(t, h, args{"method": "HEAD", "url": s.URL, "max_bytes": 10})
+	require.Empty(t, r.Body, "what HEAD tells of a body does not count")
+	require.Equal(t, []string{"9999"}, r.Headers["content-length"])
 }
 
 // Statuses: 2xx is a result, some others are retried.

@@ -53,6 +53,14 @@ func TestE7_budget(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		_, ok = b.Retry()
 		require.True(t, ok)
+
+		b.Set(retry.BudgetConfig{Ratio: -1, PerSecond: 3, Reserve: 1})
+		take(b, 1)
+		wait, _ = b.Retry()
+		time.Sleep(wait)
+		require.Equal(t, 1, take(b, 1000), "a third of a second is no whole number of ns")
+
+		b.Set(retry.BudgetConfig{})
 		time.Sleep(time.Hour)
 		b.Set(retry.BudgetConfig{Reserve: 1})
 		require.Equal(t, 1, take(b, 1000), "what is beyond a smaller reserve is lost")

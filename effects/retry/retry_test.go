@@ -65,6 +65,19 @@ func TestPolicy_delayBounds(t *testing.T) {
 	})
 }
 
+// highest is a source of chance that gives the highest of numbers.
+type highest struct{}
+
+func (highest) Uint64() uint64 { return math.MaxUint64 }
+
+func TestPolicy_longest(t *testing.T) {
+	p := retry.Policy{Initial: math.MaxInt64, Max: math.MaxInt64}
+	require.Equal(t, time.Duration(math.MaxInt64-1), p.Delay(9, rand.New(highest{})))
+	d, again := p.Next(1, retry.After(time.Hour, io.EOF), rand.New(highest{}))
+	require.True(t, again)
+	require.Equal(t, time.Duration(math.MaxInt64), d)
+}
+
 // E7: what is not marked permanent is retried; Retry-After is honoured.
 func TestE7_next(t *testing.T) {
 	p, r := retry.Policy{Max: 10 * time.Second}, seeded()
