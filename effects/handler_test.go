@@ -87,8 +87,8 @@ func TestRegistry_validate(t *testing.T) {
 		Calls: map[string]effects.Handler{"a:b": h, "": h, "nil": nil},
 		Kinds: map[abi.Kind]effects.Handler{abi.KindDelay: h, abi.KindCall: h, abi.KindLoad: nil},
 	}.Validate()
-	require.EqualError(t, err, `calls of "": want a name of 1 to 64 of a-z, 0-9, _ and .
-calls of "a:b": want a name of 1 to 64 of a-z, 0-9, _ and .
+	require.EqualError(t, err, `calls of "": want 1 to 64 of a-z, 0-9, _ and . for a name
+calls of "a:b": want 1 to 64 of a-z, 0-9, _ and . for a name
 calls of "nil": the handler is nil
 kind "call": no handler does it, want one of [publish append load project]
 kind "delay": no handler does it, want one of [publish append load project]

@@ -28,7 +28,7 @@ func (r Registry) Validate() error {
 	var faults []error
 	for name, h := range r.Calls {
 		if !abi.ValidCode([]byte(name)) {
-			faults = append(faults, fmt.Errorf("calls of %q: want a name of 1 to %d of a-z, 0-9, _ and .", name, abi.MaxNameBytes))
+			faults = append(faults, fmt.Errorf("calls of %q: want 1 to %d of a-z, 0-9, _ and . for a name", name, abi.MaxNameBytes))
 		}
 		if h == nil {
 			faults = append(faults, fmt.Errorf("calls of %q: the handler is nil", name))

@@ -318,8 +318,8 @@ Rate is 101, want 0 (the default) to 100
 Minimum is -1, want 0 (the default) to 1048576
 Successes is -1, want 0 (the default) to 1048576
 Probes is 1001, want 0 (the default) to 1000
-Window is 1ns, want 0 (the default) or 1ms and more
-Open is -1ns, want 0 (the default) or more`)
+Window is 1ns, want 0 (the default) or 10ms and more
+Open is -1ns, want 0 (the default) or 1ns and more`)
 }
 
 func Example() {

@@ -72,11 +72,14 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("%s is %d, want 0 (the default) to %d", f.name, f.value, f.most))
 		}
 	}
-	if c.Window != 0 && c.Window < time.Millisecond {
-		faults = append(faults, fmt.Errorf("Window is %v, want 0 (the default) or 1ms and more", c.Window))
-	}
-	if c.Open < 0 {
-		faults = append(faults, fmt.Errorf("Open is %v, want 0 (the default) or more", c.Open))
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{{"Window", c.Window, slicesPerWindow * time.Millisecond}, {"Open", c.Open, 1}} {
+		if f.value != 0 && f.value < f.least {
+			faults = append(faults, fmt.Errorf("%s is %v, want 0 (the default) or %v and more", f.name, f.value, f.least))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -28,9 +28,8 @@ type result struct {
 }
 
 type permit struct {
-	real    *breaker.Permit
-	given   time.Time
-	settled bool
+	real  *breaker.Permit
+	given time.Time
 }
 
 func (m *model) change(to breaker.State, manual bool) {

@@ -218,6 +218,9 @@ func TestDo_brokenPeers(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 			until(c, "A: "+strings.Repeat("b", 1000)+"\r\n")
 		}, "connection"},
+		"100 KiB of headers": {func(c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n"+strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 100)+"\r\n")
+		}, "connection"},
 		"one long header": {func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\nA: "); until(c, strings.Repeat("b", 1000)) }, "connection"},
 		"hints for ever":  {func(c net.Conn) { until(c, "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n") }, "connection"},
 		"one endless chunk": {func(c net.Conn) {
@@ -322,7 +325,7 @@ func TestDo_tls(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	require.NoError(t, httpcall.Config{}.Validate())
-	require.EqualError(t, httpcall.Config{Timeout: -1}.Validate(), "Timeout is -1ns, want 0 (the default) or more")
+	require.EqualError(t, httpcall.Config{Timeout: -1}.Validate(), "the Timeout is -1ns, want 0 (the default) or more")
 	require.Less(t, httpcall.MaxBody, abi.HardActionBytes)
 }
 

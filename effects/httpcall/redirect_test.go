@@ -55,7 +55,7 @@ func TestRedirect_refused(t *testing.T) {
 		require.Equal(t, "redirect_refused", e.Code, to)
 		require.True(t, retry.IsPermanent(err))
 	}
-	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, 302) }))
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, http.StatusFound) }))
 	t.Cleanup(secure.Close)
 	c := granted()
 	c.Redirect = func(abi.Address, string) bool { return true }
@@ -74,16 +74,16 @@ func TestRedirect_credentials(t *testing.T) {
 	}
 	target = peer(t, func(w http.ResponseWriter, r *http.Request) {
 		if note(r); r.URL.Path == "/a" {
-			http.Redirect(w, r, "/b", 307)
+			http.Redirect(w, r, "/b", http.StatusTemporaryRedirect)
 		} else if r.URL.Path == "/b" {
-			http.Redirect(w, r, other.URL+"/c", 307)
+			http.Redirect(w, r, other.URL+"/c", http.StatusTemporaryRedirect)
 		}
 	})
 	other = peer(t, func(w http.ResponseWriter, r *http.Request) {
 		if note(r); r.URL.Path == "/c" {
-			http.Redirect(w, r, "/d", 307)
+			http.Redirect(w, r, "/d", http.StatusTemporaryRedirect)
 		} else {
-			http.Redirect(w, r, target.URL+"/e", 307)
+			http.Redirect(w, r, target.URL+"/e", http.StatusTemporaryRedirect)
 		}
 	})
 	c := granted()
@@ -101,7 +101,7 @@ func TestRedirect_credentials(t *testing.T) {
 // A redirect to an address that is not public needs the grant of its own host.
 func TestRedirect_private(t *testing.T) {
 	other := peer(t, func(http.ResponseWriter, *http.Request) { t.Error("reached") })
-	s := peer(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, 302) })
+	s := peer(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusFound) })
 	c := granted()
 	c.Private = func(_, host string) bool { return host == hostOf(s) }
 	c.Redirect = func(abi.Address, string) bool { return true }

@@ -77,7 +77,7 @@ func TestSecret_echoed(t *testing.T) {
 	do := withSecrets(t)
 	leaks := func(name, url, code string) {
 		t.Helper()
-		result, err := do(args{"url": url, "headers": args{"authorization": "{{secret:stripe}}"}})
+		result, err := do(args{"url": url, "headers": args{"authorization": "{{secret:stripe}}", "x-pin": "{{secret:pin}}"}})
 		require.Empty(t, result)
 		require.ErrorContains(t, err, code, name)
 		for e := err; e != nil; e = errors.Unwrap(e) {
@@ -123,7 +123,7 @@ func TestSecret_echoed(t *testing.T) {
 		leaks(name, raw(t, func(c net.Conn) { io.WriteString(c, answer) }), "connection")
 	}
 	s := peer(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "http://"+r.Header.Get("X-Host"), 302)
+		http.Redirect(w, r, "http://"+r.Header.Get("X-Host"), http.StatusFound)
 	})
 	_, err := do(args{"url": s.URL, "headers": args{"x-host": "{{secret:host}}"}})
 	require.ErrorContains(t, err, "redirect_refused")

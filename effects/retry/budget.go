@@ -3,6 +3,7 @@ package retry
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -38,14 +39,14 @@ func (c BudgetConfig) OrDefault() BudgetConfig {
 func (c BudgetConfig) Validate() error {
 	d := c.OrDefault()
 	var faults []error
-	if !(d.Ratio <= 1) {
-		faults = append(faults, fmt.Errorf("Ratio is %v, want 0 (the default), below (none) or up to 1", d.Ratio))
-	}
-	if !(d.PerSecond >= 1e-3 && d.PerSecond <= 1e6) {
-		faults = append(faults, fmt.Errorf("PerSecond is %v, want 0 (the default) or 0.001 to 1,000,000", d.PerSecond))
-	}
-	if !(d.Reserve >= 1 && d.Reserve <= 1e6) {
-		faults = append(faults, fmt.Errorf("Reserve is %v, want 0 (the default) or 1 to 1,000,000", d.Reserve))
+	for _, f := range []struct {
+		name        string
+		value       float64
+		least, most float64
+	}{{"Ratio", d.Ratio, math.Inf(-1), 1}, {"PerSecond", d.PerSecond, 1e-3, 1e6}, {"Reserve", d.Reserve, 1, 1e6}} {
+		if !(f.value >= f.least && f.value <= f.most) { // NaN is neither
+			faults = append(faults, fmt.Errorf("%s is %g, want 0 (the default) or %g to %g", f.name, f.value, f.least, f.most))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -126,9 +126,9 @@ func TestBudgetConfig(t *testing.T) {
 	require.NoError(t, retry.BudgetConfig{}.Validate())
 	require.NoError(t, retry.BudgetConfig{Ratio: -1}.Validate())
 	require.Equal(t, "ratio=0.2 per_second=10 reserve=100", retry.BudgetConfig{}.String())
-	require.EqualError(t, retry.BudgetConfig{Ratio: 2, PerSecond: -1, Reserve: 0.5}.Validate(), `Ratio is 2, want 0 (the default), below (none) or up to 1
-PerSecond is -1, want 0 (the default) or 0.001 to 1,000,000
-Reserve is 0.5, want 0 (the default) or 1 to 1,000,000`)
+	require.EqualError(t, retry.BudgetConfig{Ratio: 2, PerSecond: -1, Reserve: 0.5}.Validate(), `Ratio is 2, want 0 (the default) or -Inf to 1
+PerSecond is -1, want 0 (the default) or 0.001 to 1e+06
+Reserve is 0.5, want 0 (the default) or 1 to 1e+06`)
 }
 
 func ExampleBudget() {

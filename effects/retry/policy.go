@@ -85,17 +85,20 @@ func (p Policy) Validate() error {
 			faults = append(faults, fmt.Errorf("%s is %v, want 0 (the default) or more", f.name, f.value))
 		}
 	}
+	bad := func(name string, value any, want string) {
+		faults = append(faults, fmt.Errorf("%s is %v, want %s", name, value, want))
+	}
 	if d.Max >= 0 && d.Max < d.Initial {
-		faults = append(faults, fmt.Errorf("Max is %v, less than Initial, %v", d.Max, d.Initial))
+		bad("Max", d.Max, fmt.Sprintf("0 (the default) or Initial, %v, and more", d.Initial))
 	}
 	if !(d.Multiplier >= 1) || math.IsInf(d.Multiplier, 1) {
-		faults = append(faults, fmt.Errorf("Multiplier is %v, want 0 (the default) or 1 and more", d.Multiplier))
+		bad("Multiplier", d.Multiplier, "0 (the default) or 1 and more")
 	}
 	if d.Retries > MaxRetries {
-		faults = append(faults, fmt.Errorf("Retries is %d, want up to %d", d.Retries, MaxRetries))
+		bad("Retries", d.Retries, fmt.Sprintf("0 (the default), below (none) or up to %d", MaxRetries))
 	}
 	if d.OnOpen != Park && d.OnOpen != DeadLetter {
-		faults = append(faults, fmt.Errorf("OnOpen is %q, want %q or %q", d.OnOpen, Park, DeadLetter))
+		bad("OnOpen", d.OnOpen, fmt.Sprintf("%s (the default) or %s", Park, DeadLetter))
 	}
 	return errors.Join(faults...)
 }

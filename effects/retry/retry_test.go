@@ -133,9 +133,9 @@ Max is -2ns, want 0 (the default) or more
 Timeout is -3ns, want 0 (the default) or more
 ParkLimit is -4ns, want 0 (the default) or more
 Multiplier is NaN, want 0 (the default) or 1 and more
-Retries is 1001, want up to 1000
-OnOpen is "drop", want "park" or "deadletter"`)
-	require.EqualError(t, retry.Policy{Max: time.Millisecond}.Validate(), "Max is 1ms, less than Initial, 100ms")
+Retries is 1001, want 0 (the default), below (none) or up to 1000
+OnOpen is drop, want park (the default) or deadletter`)
+	require.EqualError(t, retry.Policy{Max: time.Millisecond}.Validate(), "Max is 1ms, want 0 (the default) or Initial, 100ms, and more")
 	require.Error(t, retry.Policy{Multiplier: 0.5}.Validate())
 	require.Error(t, retry.Policy{Multiplier: math.Inf(1)}.Validate())
 }
