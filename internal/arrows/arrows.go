@@ -41,6 +41,10 @@ func Rooms() []Room {
 		{"plugins", []string{"sdk"}},
 
 		// The host side.
+		{"effects/retry", nil},
+		{"effects/breaker", nil},
+		{"effects", []string{"abi", "effects/retry"}},
+		{"effects/httpcall", []string{"abi", "effects", "effects/retry", "golang.org/x/net/http/httpguts"}},
 		{"host/observe", nil},
 		{"host/observe/slog", []string{"host/observe"}},
 		{"host/observe/prometheus", []string{"host/observe", "github.com/prometheus/client_golang"}},
