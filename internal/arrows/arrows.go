@@ -43,7 +43,7 @@ func Rooms() []Room {
 		// The host side.
 		{"effects/eventstore", []string{"abi"}},
 		{"effects/eventbus", []string{"abi"}},
-		{"effects/projection", []string{"effects/eventstore"}},
+		{"effects/projection", []string{"abi", "effects/eventstore"}},
 		{"host/observe", nil},
 		{"host/observe/slog", []string{"host/observe"}},
 		{"host/observe/prometheus", []string{"host/observe", "github.com/prometheus/client_golang"}},
