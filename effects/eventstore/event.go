@@ -70,7 +70,12 @@ func Check(stream string, expect int64, events []Event) error {
 }
 
 // CheckStream reports why a name cannot be a stream's; errors are [InvalidError].
-func CheckStream(name string) error { return checkText("stream", name) }
+func CheckStream(name string) error {
+	if err := abi.ValidateKey(name); err != nil {
+		return invalid("stream", err)
+	}
+	return nil
+}
 
 // CheckSnapshot reports why a snapshot cannot be right; errors are [InvalidError].
 func CheckSnapshot(stream string, s Snapshot) error {
@@ -87,30 +92,28 @@ func CheckSnapshot(stream string, s Snapshot) error {
 }
 
 func (e *Event) check(i int) error {
-	if err := checkText(fmt.Sprintf("id of event %d", i), e.ID); err != nil {
-		return err
+	wrong := func(part string, err error) error { return invalid(fmt.Sprintf("%s of event %d", part, i), err) }
+	if err := abi.ValidateKey(e.ID); err != nil {
+		return wrong("id", err)
 	}
-	if err := checkText(fmt.Sprintf("type of event %d", i), e.Type); err != nil {
-		return err
+	if err := abi.ValidateKey(e.Type); err != nil {
+		return wrong("type", err)
 	}
 	if err := pack.Valid(e.Data); err != nil {
-		return &InvalidError{What: fmt.Sprintf("data of event %d", i), Reason: err.Error()}
+		return wrong("data", err)
 	}
 	if len(e.Metadata) == 0 {
 		return nil
 	}
 	if err := pack.Valid(e.Metadata); err != nil {
-		return &InvalidError{What: fmt.Sprintf("metadata of event %d", i), Reason: err.Error()}
+		return wrong("metadata", err)
 	}
 	return nil
 }
 
-// checkText holds names to the rule for store keys: text without control characters, 1 to 256 bytes.
-func checkText(what, s string) error {
-	if err := abi.ValidateKey(s); err != nil {
-		return &InvalidError{What: what, Reason: strings.TrimPrefix(err.Error(), abi.ErrBadAddress.Error()+": ")}
-	}
-	return nil
+// invalid says what is wrong with a part, in the words of the rule for store keys that names are held to.
+func invalid(what string, err error) error {
+	return &InvalidError{What: what, Reason: strings.TrimPrefix(err.Error(), abi.ErrBadAddress.Error()+": ")}
 }
 
 // twice looks for an id that is there twice.

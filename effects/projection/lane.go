@@ -16,6 +16,7 @@ type lane struct {
 	fault  *FailedError // the event that could not be applied yet, and its attempts
 	again  time.Time    // when it may be tried again
 	failed bool         // not until somebody says so
+	alone  bool         // what lies before the event that failed is committed
 }
 
 // at is the lane for a build as the store has it: itself, if it is the same build.
@@ -37,7 +38,7 @@ func (l *lane) moveTo(checkpoint uint64) {
 
 // step applies what comes next to a build. It reports whether there is reason to take another step at once. Errors are not about events.
 func (r *Runner) step(ctx context.Context, l *lane) (progress bool, err error) {
-	if l.failed {
+	if l.failed && l.alone {
 		return false, nil
 	}
 	events, err := r.log.All(ctx, l.build.Checkpoint, r.config.Batch)
@@ -50,7 +51,8 @@ func (r *Runner) step(ctx context.Context, l *lane) (progress bool, err error) {
 	if l.fault != nil {
 		// What lies before the event that failed is committed without it, and then it is tried alone.
 		events = until(events, l.fault.Position)
-		if events[0].Position == l.fault.Position && time.Now().Before(l.again) {
+		l.alone = events[0].Position == l.fault.Position
+		if l.alone && (l.failed || time.Now().Before(l.again)) {
 			return false, nil
 		}
 	}

@@ -71,7 +71,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		r.mu.Unlock()
 		return ErrRunning
 	}
-	r.status.Running, r.kicked, r.resume = true, true, false
+	r.status, r.kicked, r.resume = Status{Builds: r.status.Builds, Running: true}, true, false
 	r.live, r.next = nil, nil
 	r.mu.Unlock()
 	defer r.tell(func(s *Status) { s.Running = false })
@@ -79,6 +79,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	troubles := 0
 	for {
 		progress, err := r.turn(ctx)
+		if err == nil && troubles > 0 {
+			troubles = 0
+			r.tell(func(s *Status) { s.Trouble = nil })
+		}
 		if err == nil && !progress {
 			err = r.idle(ctx)
 		}
@@ -95,10 +99,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			if !r.sleep(ctx, r.config.delay(troubles)) {
 				return context.Cause(ctx)
 			}
-			r.kick(false) // an update may have gone through
-		case troubles > 0:
-			troubles = 0
-			r.tell(func(s *Status) { s.Trouble = nil })
+			r.kick(false) // what was updated may be there
 		}
 	}
 }

@@ -64,10 +64,16 @@ func (r *Runner) Wait(ctx context.Context, position uint64) error {
 // restart. It may be called while nobody runs the runner.
 func (r *Runner) Rebuild(ctx context.Context) (build uint64, err error) {
 	b, err := r.models.Begin(ctx, r.name)
-	if err == nil {
-		r.kick(false)
+	if err != nil {
+		return 0, err
 	}
-	return b.ID, err
+	r.kick(false)
+	r.tell(func(s *Status) {
+		if s.Live.ID < b.ID && s.Next.ID < b.ID {
+			s.Next, s.NextFailed = b, nil // whoever waits from now on waits for it
+		}
+	})
+	return b.ID, nil
 }
 
 // WaitBuild returns nil when readers see the build, or a later one. When the build is failed it returns why ([FailedError]).
@@ -84,7 +90,10 @@ func (r *Runner) WaitBuild(ctx context.Context, build uint64) error {
 }
 
 // Resume has builds that are failed try again, with all their attempts.
-func (r *Runner) Resume() { r.kick(true) }
+func (r *Runner) Resume() {
+	r.kick(true)
+	r.tell(func(s *Status) { s.Failed, s.NextFailed = nil, nil })
+}
 
 // await waits until done says so of the status.
 func (r *Runner) await(ctx context.Context, done func(*Status) (bool, error)) error {
@@ -107,9 +116,13 @@ func (r *Runner) await(ctx context.Context, done func(*Status) (bool, error)) er
 	}
 }
 
-// show puts what the lanes are into the status.
+// show puts what the lanes are into the status. When there is news that the lanes do not know yet it waits for the next look, which comes at
+// once: nobody who has resumed or rebuilt is to hear of a failure before that.
 func (r *Runner) show() {
 	r.tell(func(s *Status) {
+		if r.kicked {
+			return
+		}
 		s.Builds = Builds{Live: r.live.build}
 		s.Retrying, s.Failed, s.NextFailed = r.live.fault, nil, nil
 		if r.live.failed {
