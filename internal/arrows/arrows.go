@@ -45,6 +45,9 @@ func Rooms() []Room {
 		{"effects/breaker", nil},
 		{"effects", []string{"abi", "effects/retry"}},
 		{"effects/httpcall", []string{"abi", "effects", "effects/retry", "golang.org/x/net/http/httpguts"}},
+		{"effects/eventstore", []string{"abi"}},
+		{"effects/eventbus", []string{"abi"}},
+		{"effects/projection", []string{"abi", "effects/eventstore"}},
 		{"host/observe", nil},
 		{"host/observe/slog", []string{"host/observe"}},
 		{"host/observe/prometheus", []string{"host/observe", "github.com/prometheus/client_golang"}},
@@ -67,6 +70,7 @@ func Rooms() []Room {
 		// Support of tests.
 		{"internal/wat", nil},
 		{"internal/guests", []string{"abi", "sdk", "github.com/tinylib/msgp"}},
+		{"internal/conformance", nil},
 		{"internal/arrows", nil},
 		{"docs", nil},
 	}
@@ -75,7 +79,7 @@ func Rooms() []Room {
 // testLibraries are what only tests, and packages that support them, may import.
 func testLibraries() []string {
 	return []string{
-		"testing", "net/http/httptest", Module + "/internal/wat", "github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak",
+		"testing", "net/http/httptest", Module + "/internal/wat", Module + "/internal/conformance", "github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak",
 		"github.com/anishathalye/porcupine", "github.com/rogpeppe/go-internal",
 	}
 }
