@@ -19,6 +19,7 @@ const (
 	CodeTrapped          Code = "trapped"           // the reducer trapped or ran over a limit; Reason is the cause
 	CodeInvalidEffect    Code = "invalid_effect"    // the effects are not an effect tree, or over a bound
 	CodeUndeclaredEffect Code = "undeclared_effect" // an effect outside the manifest or its grants
+	CodeCascade          Code = "cascade"           // actions caused one another without end
 
 	// The store.
 	CodeNotFound        Code = "not_found"        // no such module, store or revision
@@ -52,7 +53,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeRejected, CodeBadAction, CodeMalformed, CodeTooLarge, CodeUnknownAction, CodeInternalAction, CodeBadAddress, CodeBadRequest,
-		CodeTrapped, CodeInvalidEffect, CodeUndeclaredEffect,
+		CodeTrapped, CodeInvalidEffect, CodeUndeclaredEffect, CodeCascade,
 		CodeNotFound, CodeHalted, CodeDiverged, CodeStateUnreadable, CodeTrapping, CodeOverloaded, CodeNever, CodeTimeout,
 		CodeShuttingDown, CodeBatchFailed, CodeUnknownOutcome, CodeInternal, CodeCanceled,
 		CodeBadModule, CodeSchemaChanged, CodeBusy,

@@ -7,10 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
 	"github.com/crhost/crhost/host/engine/meter"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
 	"github.com/crhost/crhost/host/observe"
+	"github.com/crhost/crhost/host/outbox"
 	"github.com/crhost/crhost/host/shard"
 )
 
@@ -27,12 +30,35 @@ const (
 	DefaultSubscriberBuffer = shard.DefaultBuffer
 	DefaultHistory          = memory.DefaultHistory
 	DefaultTrapRate         = 10.0
+	DefaultTrapLimit        = shard.DefaultTrapLimit
+	DefaultCascadeLimit     = shard.DefaultCascade
 )
 
 // Config of a host. The zero value is a host in memory with the defaults.
 type Config struct {
 	// CacheDir keeps compiled modules between runs; it is made when it is not there. Empty means that each run compiles anew: about 1 s for a module in Go.
 	CacheDir string
+
+	// Calls perform call effects, by the name that their target begins with, up to a colon. "http" is built in; one given here takes its place. Kinds perform
+	// publish, append, load and project; without a handler such effects are dead at once.
+	Calls map[string]effects.Handler
+	Kinds map[abi.Kind]effects.Handler
+
+	// HostConcurrency and TenantConcurrency are how many effects are attempted at a time. Default to outbox.DefaultHostConcurrency and
+	// outbox.DefaultTenantConcurrency.
+	HostConcurrency, TenantConcurrency int
+
+	// Policies are those that every tenant begins with, by name; see SetPolicy.
+	Policies map[string]outbox.Policy
+
+	// Secret is asked for the secrets that headers of http calls name. nil: there are none.
+	Secret func(tenant, name string) (value string, ok bool)
+
+	// CascadeLimit is how many actions may cause one another, one after another. Defaults to DefaultCascadeLimit.
+	CascadeLimit int
+
+	// TrapLimit is on how many traps of the reducer on one feedback, one after another, its store halts. Defaults to DefaultTrapLimit.
+	TrapLimit int
 
 	// HaltOnCommandTrap halts a store whose command trapped, until it is resumed: the seed's rule. Otherwise the command is refused and the store goes on.
 	HaltOnCommandTrap bool
@@ -83,6 +109,10 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	fill(&c.QueueDepth, DefaultQueueDepth)
+	fill(&c.TrapLimit, DefaultTrapLimit)
+	fill(&c.CascadeLimit, DefaultCascadeLimit)
+	fill(&c.HostConcurrency, outbox.DefaultHostConcurrency)
+	fill(&c.TenantConcurrency, outbox.DefaultTenantConcurrency)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.Residents, DefaultResidents)
 	fill(&c.Stores, DefaultStores)
@@ -107,6 +137,10 @@ func (c Config) Validate() error {
 		most  int
 	}{
 		{"QueueDepth", c.QueueDepth, 1 << 20},
+		{"TrapLimit", c.TrapLimit, 1 << 20},
+		{"CascadeLimit", c.CascadeLimit, 1 << 20},
+		{"HostConcurrency", c.HostConcurrency, 1 << 20},
+		{"TenantConcurrency", c.TenantConcurrency, 1 << 20},
 		{"TailBytes", c.TailBytes, 1 << 30},
 		{"Residents", c.Residents, 1 << 24},
 		{"Shards", c.Shards, 1024},
@@ -134,9 +168,9 @@ func (c Config) String() string {
 		name  string
 		value any
 	}{
-		{"CacheDir", d.CacheDir}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"QueueDepth", d.QueueDepth},
+		{"CacheDir", d.CacheDir}, {"CascadeLimit", d.CascadeLimit}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"HostConcurrency", d.HostConcurrency}, {"QueueDepth", d.QueueDepth},
 		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"Stores", d.Stores}, {"SubscriberBuffer", d.SubscriberBuffer},
-		{"TailBytes", d.TailBytes}, {"TrapRate", d.TrapRate},
+		{"TailBytes", d.TailBytes}, {"TenantConcurrency", d.TenantConcurrency}, {"TrapLimit", d.TrapLimit}, {"TrapRate", d.TrapRate},
 	} {
 		fmt.Fprintf(&b, "%s=%v\n", f.name, f.value)
 	}

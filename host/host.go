@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects/httpcall"
 	"github.com/crhost/crhost/host/deploy"
 	"github.com/crhost/crhost/host/engine"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
 	"github.com/crhost/crhost/host/observe"
+	"github.com/crhost/crhost/host/outbox"
 	"github.com/crhost/crhost/host/shard"
 )
 
@@ -24,6 +26,8 @@ type Host struct {
 	backend  journal.Backend
 	engine   *engine.Engine
 	registry *deploy.Registry
+	outbox   *outbox.Outbox
+	http     *httpcall.Handler
 	closing  atomic.Bool
 }
 
@@ -45,15 +49,19 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 	if h.engine, err = engine.New(ctx, engine.Config{CacheDir: config.CacheDir, Meter: config.Meter, Compiled: observer.Compiled}); err != nil {
 		return nil, err
 	}
+	if h.outbox, err = h.newOutbox(config); err != nil {
+		return nil, errors.Join(fmt.Errorf("host config: %w", err), h.engine.Close())
+	}
 	h.registry = deploy.New(deploy.Config{
 		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate,
 		Shard: shard.Config{
 			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
 			Buffer: config.SubscriberBuffer, ObserveCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,
+			Moved: h.outbox.Moved, TrapLimit: config.TrapLimit, CascadeLimit: config.CascadeLimit,
 		},
 	})
 	if err := h.registry.Restore(ctx); err != nil {
-		return nil, errors.Join(err, h.registry.Close(ctx), h.engine.Close())
+		return nil, errors.Join(err, h.outbox.Close(ctx), h.registry.Close(ctx), h.engine.Close())
 	}
 	return h, nil
 }
@@ -230,7 +238,10 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	if h.closing.Swap(true) {
 		return nil
 	}
-	err := h.registry.Close(ctx)
+	h.registry.Refuse(&Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"})
+	err := h.outbox.Close(ctx) // what runs finishes, and feeds back
+	h.http.Close()
+	err = errors.Join(err, h.registry.Close(ctx))
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrShutdownTimeout, errors.Join(err, ctx.Err()))
 	}

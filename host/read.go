@@ -110,7 +110,16 @@ type Subscription struct {
 	life     journal.Incarnation
 	revision uint64 // of the action given out last; 0 before the first
 	held     *Action
+	last     uint64 // seq of the last item given out, or held
 	done     bool
+}
+
+// seen is the seq up to which everything was given out.
+func (s *Subscription) seen() uint64 {
+	if s.held != nil {
+		return s.last - 1
+	}
+	return s.last
 }
 
 // Subscribe returns a subscription to the durable actions of the store, which need not have any yet. The caller must close it. A slow subscriber holds nothing up: it gets a
@@ -144,6 +153,7 @@ func (s *Subscription) Next(ctx context.Context) (Item, error) {
 func (s *Subscription) item(i feed.Item) (Item, error) {
 	if i.Record == nil {
 		gap := Gap(i.Gap)
+		s.last = gap.To
 		if h := s.place.Shard.Hooks().Gap; h != nil {
 			h(&observe.Gap{Key: s.store.address.Key, From: gap.From, To: gap.To})
 		}
@@ -158,6 +168,7 @@ func (s *Subscription) item(i feed.Item) (Item, error) {
 	if err != nil {
 		return Item{}, &Error{Code: abi.CodeInternal, Text: "read an action of " + s.store.address.String(), Err: err}
 	}
+	s.last = i.Seq
 	before := s.revision
 	if s.revision = r.Revision; before != 0 && before != r.Revision {
 		s.held = &a
@@ -201,9 +212,29 @@ func (s *Store) SendAndWaitFor(ctx context.Context, command []byte, match func(A
 		return Action{}, Receipt{}, unanswered(ctx, err)
 	}
 	correlation := receipt.Correlation()
+	quiet, calm := context.WithCancelCause(ctx) // ends when all that the command caused is done, unless any action of the store counts
+	defer calm(nil)
+	if !o.Any {
+		go func() {
+			if receipt.WaitAll(quiet) == nil {
+				calm(errQuiet)
+			}
+		}()
+	}
+	waiting, last := quiet, uint64(math.MaxUint64) // the seq with which the search ends
 	for again := true; ; {
-		item, err := sub.Next(ctx)
+		item, err := sub.Next(waiting)
 		switch {
+		case errors.Is(err, errQuiet) && ctx.Err() == nil: // what is durable by now is all there will be
+			info, err := s.Info(ctx)
+			if err != nil {
+				return Action{}, receipt, err
+			}
+			waiting, last = ctx, info.Seq
+			if sub.seen() >= last {
+				return Action{}, receipt, errNever
+			}
+			continue
 		case err != nil && ctx.Err() != nil:
 			return Action{}, receipt, &Error{Code: abi.CodeTimeout, Text: "no action matched in time", Err: err}
 		case err != nil:
@@ -216,18 +247,23 @@ func (s *Store) SendAndWaitFor(ctx context.Context, command []byte, match func(A
 			}
 			sub.Close()
 			sub = late
-		case !o.Any && item.Gap != nil && item.Gap.To >= receipt.Seq:
-			return Action{}, receipt, &Error{Code: abi.CodeNever, Text: "the action is done, and no longer kept"}
-		case item.Action == nil || item.Action.Seq < receipt.Seq:
 			continue
-		case (o.Any || item.Action.Correlation == correlation) && match(*item.Action):
-			return *item.Action, receipt, nil
-		case !o.Any && item.Action.Seq >= receipt.Seq:
-			// A command causes nothing but its own action while the host performs no effects.
-			return Action{}, receipt, &Error{Code: abi.CodeNever, Text: "all that the action caused is done, and nothing matched"}
+		case !o.Any && item.Gap != nil && item.Gap.To >= receipt.Seq:
+			return Action{}, receipt, &Error{Code: abi.CodeNever, Text: "actions that it caused may have matched, and are no longer kept"}
+		}
+		if a := item.Action; a != nil && a.Seq >= receipt.Seq && (o.Any || a.Correlation == correlation) && match(*a) {
+			return *a, receipt, nil
+		}
+		if sub.seen() >= last {
+			return Action{}, receipt, errNever
 		}
 	}
 }
+
+// errQuiet ends waiting for more actions.
+var errQuiet = errors.New("all that the action caused is done")
+
+var errNever = &Error{Code: abi.CodeNever, Text: "all that the action caused is done, and nothing matched"}
 
 // unanswered is the error of an action that was not answered before the time of ctx was over, or err if it was.
 func unanswered(ctx context.Context, err error) error {

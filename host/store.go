@@ -10,6 +10,7 @@ import (
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/deploy"
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/outbox"
 	"github.com/crhost/crhost/host/shard"
 )
 
@@ -71,17 +72,34 @@ type SendOptions struct {
 type Receipt struct {
 	Seq         uint64 // the action's number in its store
 	Revision    string // that reduced it
+	host        *Host
+	life        journal.Incarnation
 	correlation shard.CorrelationID
 }
 
 // Correlation is the id shared by all that the action causes.
 func (r Receipt) Correlation() string { return r.correlation.String() }
 
-// Wait returns when the leaves of this action are done. Effects that have leaves are refused at deploy, so it has none to wait for.
-func (r Receipt) Wait(ctx context.Context) error { return ctx.Err() }
+// Wait returns when the leaves of this action are done: each was performed and its feedback reduced or refused, or it was cancelled or is dead. Errors are *Error:
+// CodeCanceled, CodeShuttingDown.
+func (r Receipt) Wait(ctx context.Context) error {
+	return waitError(r.host.outbox.Wait(ctx, r.life, r.Seq))
+}
 
-// WaitAll returns when the leaves of this action, and all that they caused, are done.
-func (r Receipt) WaitAll(ctx context.Context) error { return r.Wait(ctx) }
+// WaitAll returns when the leaves of this action, and all that they caused, are done. Errors are as of Wait.
+func (r Receipt) WaitAll(ctx context.Context) error {
+	return waitError(r.host.outbox.WaitAll(ctx, r.Correlation()))
+}
+
+func waitError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, outbox.ErrClosed):
+		return &Error{Code: abi.CodeShuttingDown, Text: "the effects go on at the next start", Err: err}
+	}
+	return &Error{Code: abi.CodeCanceled, Text: "the effects are not done yet", Err: err}
+}
 
 // Send reduces a command: a msgpack map with its type. It returns when the outcome is durable. The action is not kept by the caller's slice.
 //
@@ -100,7 +118,7 @@ func (s *Store) SendWith(ctx context.Context, action []byte, o SendOptions) (Rec
 	if err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{Seq: r.Seq, Revision: r.Revision, correlation: r.Correlation}, nil
+	return Receipt{Seq: r.Seq, Revision: r.Revision, host: s.host, life: r.Life, correlation: r.Correlation}, nil
 }
 
 // State is a store's state as of an action.
@@ -138,7 +156,11 @@ func (s *Store) Wait(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	return p.Shard.Wait(ctx, s.address.Key, seq)
+	life, err := p.Shard.Wait(ctx, s.address.Key, seq)
+	if err != nil {
+		return err
+	}
+	return waitError(s.host.outbox.Wait(ctx, life, seq))
 }
 
 // StoreMetrics are a store's counts since it was loaded, in the seed's words.
@@ -208,7 +230,17 @@ func (s *Store) Resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.Shard.Resume(ctx, s.address.Key)
+	return p.Shard.Resume(ctx, s.address.Key, false)
+}
+
+// ResumeSkipping is Resume for a store that halted because the reducer traps on what an effect feeds back: that becomes the dead letter feedback_trapped. Errors are
+// *Error.
+func (s *Store) ResumeSkipping(ctx context.Context) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	return p.Shard.Resume(ctx, s.address.Key, true)
 }
 
 // Delete ends the store's life. A later action begins another one at seq 1. Errors are *Error.

@@ -38,6 +38,7 @@ func exits() map[abi.Code]int {
 		abi.CodeTrapped:          exitFailed,
 		abi.CodeInvalidEffect:    exitFailed,
 		abi.CodeUndeclaredEffect: exitNotAllowed,
+		abi.CodeCascade:          exitFailed,
 
 		abi.CodeNotFound:        exitNotFound,
 		abi.CodeHalted:          exitUnavailable,

@@ -161,7 +161,7 @@ func (m *Module) deploy(ctx context.Context, req *Request) (Result, error) {
 	}
 	manifest := code.Manifest()
 	rev.Schema, rev.Manifest = manifest.Schema, manifest.Append(nil)
-	if err := m.check(manifest, last); err != nil {
+	if err := m.check(manifest, last, rev.Grants); err != nil {
 		return Result{}, errors.Join(err, code.Close())
 	}
 	number, known, err := m.find(&rev)
@@ -224,7 +224,7 @@ func (m *Module) activate(ctx context.Context, req *Request, row journal.Module,
 	}
 	m.answer(next)
 	if previous == nil {
-		return result, nil
+		return result, m.startEffects(context.WithoutCancel(ctx))
 	}
 	result.Previous = previous.ID
 
@@ -308,15 +308,21 @@ func (m *Module) inherit(rev *journal.Revision, req *Request, row *journal.Modul
 }
 
 // check refuses what this host cannot run in the place of the last revision.
-func (m *Module) check(manifest *abi.Manifest, last *journal.Revision) error {
+func (m *Module) check(manifest *abi.Manifest, last *journal.Revision, grants []byte) error {
 	if last != nil && manifest.Schema != last.Schema {
 		return &abi.Error{Code: abi.CodeSchemaChanged, Text: fmt.Sprintf(
 			"the module has schema %d and the stores of %s have %d: a replacement must keep the schema number", manifest.Schema, m.id, last.Schema)}
 	}
-	for _, e := range manifest.Effects {
-		if e.Kind != abi.KindNone {
-			return &abi.Error{Code: abi.CodeBadModule, Text: fmt.Sprintf("the manifest declares the effect kind %s: this host performs %s only", e.Kind, abi.KindNone)}
-		}
+	if last == nil {
+		return nil // a first deploy is granted what it declares (SEMANTICS D1)
+	}
+	var before abi.Manifest
+	if err := before.Decode(last.Manifest); err != nil {
+		return &abi.Error{Code: abi.CodeInternal, Text: "read the manifest of the last revision", Err: err}
+	}
+	if more := undeclared(manifest, &before, decodeGrants(grants)); len(more) > 0 {
+		return &abi.Error{Code: abi.CodeUndeclaredEffect, Text: fmt.Sprintf(
+			"the module declares effects that the active revision does not, and that nobody granted: %s", strings.Join(more, ", "))}
 	}
 	return nil
 }

@@ -67,6 +67,9 @@ func (r *Registry) Restore(ctx context.Context) error {
 		}
 		m.answer(rev)
 		r.put(m)
+		if err := m.startEffects(ctx); err != nil {
+			return fmt.Errorf("restore the effects of module %s: %w", row.ID, err)
+		}
 	}
 	return nil
 }
@@ -183,6 +186,18 @@ func (r *Registry) Unload(ctx context.Context, id journal.ModuleID) error {
 	// It keeps its name until it has stopped, whether or not anybody waits for that: what takes its place must find all that its stores accepted in the journal.
 	defer r.remove(m)
 	return m.stop(context.WithoutCancel(ctx), &abi.Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("module %s was unloaded", id)})
+}
+
+// Refuse refuses commands and deploys from now on with why. What effects feed back is still taken, until Close.
+func (r *Registry) Refuse(why *abi.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, m := range r.modules {
+		for _, p := range m.places {
+			p.Refuse(why)
+		}
+	}
 }
 
 // Close takes all modules out of service, leaving them active in the journal, and refuses deploys from then on. Errors are *abi.Error.

@@ -34,6 +34,7 @@ func answers() map[abi.Code]answer {
 
 		abi.CodeTrapped:          {status: http.StatusUnprocessableEntity, close: 3510},
 		abi.CodeInvalidEffect:    {status: http.StatusUnprocessableEntity, close: 3511},
+		abi.CodeCascade:          {status: http.StatusUnprocessableEntity, close: 3513},
 		abi.CodeUndeclaredEffect: {status: http.StatusUnprocessableEntity, close: 3512},
 
 		abi.CodeNotFound:        {status: http.StatusNotFound, close: 3520},
@@ -104,6 +105,8 @@ func hint(code abi.Code, at place) string {
 		return "see what is loaded: crhost modules"
 	case abi.CodeTrapped, abi.CodeInvalidEffect:
 		return "the state is as it was; try the module by itself: crhost inspect FILE.wasm --conformance"
+	case abi.CodeCascade:
+		return "look what causes what: " + at.storeCommand("history")
 	case abi.CodeUndeclaredEffect:
 		return "name the effect in the module's manifest, or grant it: " + at.command("deploy", " FILE.wasm --grant EFFECT=TARGET")
 	case abi.CodeHalted, abi.CodeDiverged:

@@ -19,7 +19,9 @@
 //	s  tenant 00 module 00 key       Store: the life of a key, halted or parked
 //	w  digest                        the bytes of a module, by SHA-256
 //	l  life seq                      kept for backends that store logs among their rows
-//	d e i k o p t                    kept for dead letters, events, ids, callers' keys, outbox, projections, timers
+//	o  tenant 00 module 00 life seq  Effect, Standing: what an action described, and how far it is
+//	d  tenant 00 module 00 life seq index   DeadLetter: a leaf that was given up
+//	e i k p t                        kept for events, ids, callers' keys, projections, timers
 //
 // Numbers in keys are big-endian, so that keys sort as they count. Tenant, module and key are text without control characters: a zero
 // byte ends them and sorts before everything they may hold. Values are little-endian, start with a format version and end with an

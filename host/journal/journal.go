@@ -11,6 +11,12 @@ type Incarnation [16]byte
 // String gives the incarnation in hexadecimal, as effects' idempotency keys carry it.
 func (i Incarnation) String() string { return hex.EncodeToString(i[:]) }
 
+// ParseIncarnation reads what String wrote.
+func ParseIncarnation(s string) (i Incarnation, ok bool) {
+	n, err := hex.Decode(i[:], []byte(s[:min(len(s), 2*len(i))]))
+	return i, err == nil && n == len(i) && i.String() == s
+}
+
 // IsZero says that the incarnation names no life.
 func (i Incarnation) IsZero() bool { return i == Incarnation{} }
 

@@ -9,7 +9,9 @@ import (
 // First letters of keys; the table is in the package doc.
 const (
 	prefixCheckpoint = 'c'
+	prefixLetter     = 'd'
 	prefixModule     = 'm'
+	prefixEffect     = 'o'
 	prefixRevision   = 'r'
 	prefixStore      = 's'
 	prefixCode       = 'w'

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
 )
 
 // Defaults of Config.
@@ -14,6 +15,8 @@ const (
 	DefaultTailBytes   = 64 << 10
 	DefaultRebuildFuel = 1_000_000_000
 	DefaultBuffer      = 1024
+	DefaultTrapLimit   = 3
+	DefaultCascade     = 100
 )
 
 // Config of the shards of one module. Zero fields are the defaults.
@@ -28,6 +31,11 @@ type Config struct {
 	// RevisionID names a revision that is not open.
 	RevisionID func(number uint64) string
 
+	// Moved is told what effects are to be started and stopped, once that is durable. It must be quick and must not call the shard. nil: nobody performs them.
+	Moved func(journal.StoreID, journal.Incarnation, *ledger.Moves)
+
+	TrapLimit         int    // traps of the reducer on the feedback of one leaf, with which the store halts
+	CascadeLimit      int    // actions that may cause one another, one after another
 	QueueDepth        int    // commands that may wait for one store, and its actions that may wait for the journal
 	Residents         int    // states that may sit in one instance
 	Stores            int    // stores that may be in memory; idle ones beyond leave for the journal
@@ -49,6 +57,8 @@ func (c Config) withDefaults() Config {
 	fill(&c.Stores, DefaultStores)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.Buffer, DefaultBuffer)
+	fill(&c.TrapLimit, DefaultTrapLimit)
+	fill(&c.CascadeLimit, DefaultCascade)
 	if c.RebuildFuel == 0 {
 		c.RebuildFuel = DefaultRebuildFuel
 	}

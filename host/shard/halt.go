@@ -6,6 +6,7 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
 	"github.com/crhost/crhost/host/observe"
 )
 
@@ -46,21 +47,20 @@ func (s *Shard) park(st *store, g *generation, reason string) error {
 
 // write enqueues the store's row.
 func (s *Shard) write(st *store, row journal.Store) {
-	b := s.change(st, row)
+	b := new(journal.Batch)
+	s.change(b, st, row)
 	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: rowWrite{st}})
 	s.committer.Kick() // the caller at hand may be one of another store
 }
 
-// change makes row the store's, and returns what makes it durable.
-func (s *Shard) change(st *store, row journal.Store) *journal.Batch {
+// change makes row the store's, durably with b.
+func (s *Shard) change(b *journal.Batch, st *store, row journal.Store) {
 	was := st.row
 	st.row = row
 	if h := s.hooks.Load().Halted; h != nil && (was.HaltCode != row.HaltCode || was.HaltedBy != row.HaltedBy) {
 		h(&observe.Halted{Key: st.key, Code: row.HaltCode, Reason: row.HaltReason, Resumed: row.HaltCode == ""})
 	}
-	b := new(journal.Batch)
 	journal.PutStore(b, s.id(st.key), &row)
-	return b
 }
 
 // rowWrite is told what became of a store's row.
@@ -72,14 +72,15 @@ func (rowWrite) Durable(uint64) {}
 // Lost goes back to the row that the journal has.
 func (w rowWrite) Lost(uint64) { w.forget() }
 
-// Resume ends a halt. Resuming a store that is not halted does nothing. Errors are *abi.Error; CodeNotFound for a store without actions.
-func (s *Shard) Resume(ctx context.Context, key string) error {
+// Resume ends a halt. Resuming a store that is not halted does nothing. With skip, the next feedback on which the reducer traps becomes a dead letter at
+// once (SEMANTICS S6). Errors are *abi.Error; CodeNotFound for a store without actions.
+func (s *Shard) Resume(ctx context.Context, key string, skip bool) error {
 	st, err := s.tend(ctx, key)
 	if err != nil {
 		return err
 	}
 	if st.exists {
-		st.shut = false
+		st.shut, st.skipping = false, skip
 		if row := goesOn(st.row); row != st.row {
 			st.trapped = time.Time{}
 			s.write(st, row)
@@ -128,7 +129,7 @@ func (s *Shard) Delete(ctx context.Context, key string) error {
 	}
 	b := new(journal.Batch)
 	journal.DeleteStore(b, s.id(key), st.life)
-	pos := s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: deletion{st}})
+	pos := s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: deletion{st, st.ledger.Drop(b)}})
 	s.remove(st)
 	s.end(st, true)
 	// The key stays in the directory until the deletion is durable: the journal must not be asked for it before.
@@ -151,10 +152,14 @@ func (s *Shard) end(st *store, pending bool) {
 }
 
 // deletion is told what became of the end of a store.
-type deletion struct{ *store }
+type deletion struct {
+	*store
+	moves *ledger.Moves
+}
 
-// Durable ends the subscriptions.
+// Durable ends the subscriptions and effects.
 func (d deletion) Durable(uint64) {
+	d.move(d.moves)
 	d.shard.end(d.store, false)
 	d.hush(&abi.Error{Code: abi.CodeNotFound, Text: "the store was deleted"})
 }

@@ -68,7 +68,7 @@ func TestDiverged_outlivesADeploy(t *testing.T) {
 	f.world.diverge.Store(false)
 	f.deploy(t, 2, nil)
 	f.refused(t, "a", "add", abi.CodeDiverged)
-	require.NoError(t, f.Resume(context.Background(), "a"))
+	require.NoError(t, f.Resume(context.Background(), "a", false))
 	f.send(t, "a", "add")
 }
 

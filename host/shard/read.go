@@ -91,21 +91,22 @@ func (s *Shard) Stale(ctx context.Context, key string) (*State, error) {
 	return s.state(st)
 }
 
-// Wait returns when the action seq is durable. Errors are *abi.Error; CodeNotFound when the store has no such action.
-func (s *Shard) Wait(ctx context.Context, key string, seq uint64) error {
+// Wait returns the store's life when the action seq is durable. Errors are *abi.Error; CodeNotFound when the store has no such action.
+func (s *Shard) Wait(ctx context.Context, key string, seq uint64) (journal.Incarnation, error) {
 	st, _, err := s.enter(ctx, key)
 	if err != nil {
-		return err
+		return journal.Incarnation{}, err
 	}
+	life := st.life
 	pos, durable := st.pos, st.exists && seq <= st.durable.Load()
 	if seq > st.cell.Seq() || !st.exists {
 		err = refuse(abi.CodeNotFound, "store %s has no action %d yet", s.id(key), seq)
 	}
 	s.leave(st)
 	if durable {
-		return nil
+		return life, nil
 	}
-	return s.answer(ctx, pos, err)
+	return life, s.answer(ctx, pos, err)
 }
 
 // Bounds tells the first seq that history keeps and the last one that is durable; both are 0 for a store that has no actions. Errors are *abi.Error.

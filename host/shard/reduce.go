@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
 	"github.com/crhost/crhost/host/engine"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/observe"
@@ -48,7 +50,7 @@ func (s *Shard) reduce(st *store, g *generation) error {
 		}
 		switch s.out.Status {
 		case abi.OK:
-			if err := s.checkOutput(g.revision); err != nil {
+			if err := s.checkOutput(st, g.revision); err != nil {
 				g.set.Refuse(&st.cell, false)
 				return err
 			}
@@ -86,25 +88,35 @@ func (s *Shard) refused(st *store, g *generation) error {
 	return err
 }
 
-// checkOutput makes the host's own checks of an accepted action, before it is accepted.
-func (s *Shard) checkOutput(r *Revision) error {
+// checkOutput makes the host's own checks of an accepted action, before it is accepted, and reads its effects: s.tree and s.out.Body are then no longer
+// the guest's.
+func (s *Shard) checkOutput(st *store, r *Revision) error {
 	if s.out.SizeHint > r.Limits.StateBytes {
 		return refuse(abi.CodeTooLarge, "the state would have about %d bytes, the limit is %d", s.out.SizeHint, r.Limits.StateBytes)
 	}
+	s.tree = nil
 	if len(s.out.Body) == 0 {
 		return nil
 	}
-	effects, err := abi.DecodeEffects(s.out.Body)
+	s.out.Body = bytes.Clone(s.out.Body)
+	tree, err := abi.DecodeEffects(s.out.Body)
 	if err != nil {
 		return &abi.Error{Code: abi.CodeInvalidEffect, Text: err.Error(), Err: err}
 	}
-	return checkDeclared(r.Manifest, effects)
+	if err := checkDeclared(r.Manifest, tree); err != nil {
+		return err
+	}
+	for range effects.Leaves(tree) {
+		s.tree = tree
+		return st.ledger.Check(tree)
+	}
+	return nil
 }
 
 // checkDeclared refuses effects that the manifest does not declare. Combinators and none need no declaration: they do nothing themselves.
-func checkDeclared(m *abi.Manifest, effects []abi.Effect) error {
-	for i := range effects {
-		e := &effects[i]
+func checkDeclared(m *abi.Manifest, tree []abi.Effect) error {
+	for i := range tree {
+		e := &tree[i]
 		if e.Kind.Leaf() && !m.Allows(e.Kind, e.Target) {
 			return refuse(abi.CodeUndeclaredEffect, "the manifest declares no effect %s to %q", e.Kind, clip([]byte(e.Target)))
 		}

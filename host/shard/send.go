@@ -10,6 +10,7 @@ import (
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
 	"github.com/crhost/crhost/host/observe"
 )
 
@@ -168,8 +169,8 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 	case len(c.Correlation)+len(c.Principal) > maxIdentity:
 		return Receipt{}, refuse(abi.CodeTooLarge, "correlation id and principal have %d bytes, the limit is %d", len(c.Correlation)+len(c.Principal), maxIdentity)
 	}
-	if s.refusing != nil {
-		return Receipt{}, s.refusing
+	if s.leaving != nil {
+		return Receipt{}, s.leaving
 	}
 	if err := st.halted(); err != nil {
 		return Receipt{}, err
@@ -178,31 +179,51 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 		return Receipt{}, err
 	}
 
-	correlation := s.correlate(c.Correlation)
-	s.meta = correlation.append(append(s.meta[:0], st.meta...))
-	s.meta = append(s.meta, 0xa0, 0) // no causation, no drive
-	s.meta = pack.AppendString(s.meta, c.Principal)
+	s.origins = origins{correlation: s.correlate(c.Correlation), principal: c.Principal}
+	if err := s.try(st, g, action, c.Body); err != nil {
+		return Receipt{}, err
+	}
+	s.extra.Reset()
+	pos := s.accept(st, g, journal.CauseCommand, nil)
+	return Receipt{Seq: s.in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: s.origins.correlation, pos: pos}, nil
+}
+
+// origins are where an action comes from.
+type origins struct {
+	correlation CorrelationID
+	causation   string // key of the leaf, empty for a command
+	drive       uint32
+	principal   string
+	depth       uint32 // actions that caused it
+	trace       string
+}
+
+// try reduces an action, whose origins are in s.origins, on the state of st. Errors are as of reduce.
+//
+// REQUIRES: mu is held.
+func (s *Shard) try(st *store, g *generation, action uint16, body []byte) error {
+	o := &s.origins
+	s.meta = o.correlation.append(append(s.meta[:0], st.meta...))
+	s.meta = pack.AppendString(s.meta, o.causation)
+	s.meta = pack.AppendUint(s.meta, uint64(o.drive))
+	s.meta = pack.AppendString(s.meta, o.principal)
 
 	in := &s.in
 	in.Action, in.Seq = action, st.cell.Seq()+1
-	in.Body, in.Meta = c.Body, s.meta
+	in.Body, in.Meta = body, s.meta
 	binary.LittleEndian.PutUint64(in.Seed[:8], s.entropy.Uint64())
 	binary.LittleEndian.PutUint64(in.Seed[8:], s.entropy.Uint64())
-	if err := s.reduce(st, g); err != nil {
-		return Receipt{}, err
-	}
-	pos := s.accept(st, g, journal.CauseCommand)
-	return Receipt{Seq: in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: correlation, pos: pos}, nil
+	return s.reduce(st, g)
 }
 
 // maxIdentity bounds what a caller says of itself, so that a meta stays within its limit.
 const maxIdentity = 2 << 10
 
 // accept makes the action that was just reduced the next of its store, and returns the position of its record. What is enqueued behind that, a checkpoint or a
-// halt, may fail without it.
+// halt, may fail without it. What s.extra holds goes with the record; moves, which may be nil, follow from that.
 //
-// REQUIRES: mu is held; s.in and s.out are of that action.
-func (s *Shard) accept(st *store, g *generation, cause journal.Cause) journal.Position {
+// REQUIRES: mu is held; s.in, s.out, s.tree and s.origins are of that action.
+func (s *Shard) accept(st *store, g *generation, cause journal.Cause, moves *ledger.Moves) journal.Position {
 	in := &s.in
 	record := journal.Record{
 		Kind: journal.KindAction, Cause: cause, Schema: g.revision.Manifest.Schema, Life: st.life, Seq: in.Seq, Time: in.Now, Seed: in.Seed,
@@ -214,10 +235,21 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause) journal.Po
 	step := journal.Step{Life: st.life, Place: &st.place, Seq: in.Seq, Record: record.Encode(), Owner: st}
 	if !st.exists {
 		st.become(journal.Store{Life: st.life, Created: in.Now}, true)
-		step.Extra = new(journal.Batch)
-		journal.PutStore(step.Extra, s.id(st.key), &st.row)
+		journal.PutStore(&s.extra, s.id(st.key), &st.row)
 	} else if st.row.HaltCode != "" || st.row.ParkedBy != 0 { // a deploy has ended that
-		step.Extra = s.change(st, goesOn(st.row))
+		s.change(&s.extra, st, goesOn(st.row))
+	}
+	if s.tree != nil {
+		if moves == nil {
+			moves = &ledger.Moves{Now: in.Now}
+		}
+		s.describe(st, moves)
+	}
+	if !s.extra.Empty() {
+		step.Extra = &s.extra
+	}
+	if !moves.Empty() {
+		step.Owner = &moved{st, moves, true}
 	}
 	st.cell.Accept(step.Record)
 	st.revision, st.schema, st.now = g.revision.Number, record.Schema, in.Now

@@ -32,6 +32,7 @@ type Shard struct {
 	mu         sync.Mutex // guards what follows, and the parts of stores that say so
 	active     *generation
 	draining   []*generation
+	leaving    error  // why no more commands are taken; effects still finish
 	refusing   error  // why no more actions are taken
 	closed     error  // why nothing is done any more
 	current    *store // whose action the guest works on, for its log
@@ -41,6 +42,9 @@ type Shard struct {
 	in         abi.ReduceInput
 	out        abi.Output
 	meta       []byte
+	tree       []abi.Effect  // of the last reduce, nil when it has no leaves
+	origins    origins       // of the action at hand
+	extra      journal.Batch // what goes with its record
 	started    time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs half
 	action     int           // index of the type of the last command, -1 when it is unknown
 	fuel       uint64        // of the last reduce
@@ -120,6 +124,13 @@ func (s *Shard) queue(ctx context.Context, ref *Ref, depth int) (*store, time.Du
 		}
 		return st, wait, nil
 	}
+}
+
+// Refuse refuses commands from now on with why. What effects feed back is still taken, until Close.
+func (s *Shard) Refuse(why *abi.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = why
 }
 
 // lock takes mu and reports how long that took; nothing is measured when it is free.

@@ -11,6 +11,7 @@ import (
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
 	"github.com/crhost/crhost/host/shard/feed"
 	"github.com/crhost/crhost/host/shard/resident"
 )
@@ -47,7 +48,8 @@ type store struct {
 	counts   Metrics
 	place    journal.Place // the backend's
 	cell     resident.Cell
-	settled  *State // the newest state known to be encoded and durable, when that is asked for; see Stale
+	ledger   *ledger.Ledger // as of the last accepted action; nil when it has nothing to do
+	settled  *State         // the newest state known to be encoded and durable, when that is asked for; see Stale
 	revision uint64
 	schema   uint32           // of the states that revision makes
 	now      int64            // of the last accepted action, unix ns
@@ -57,6 +59,7 @@ type store struct {
 	exists   bool // it has an accepted action, durable or pending
 	gone     bool
 	shut     bool // it takes no commands until it is resumed
+	skipping bool // the next feedback that traps becomes a dead letter
 	stale    bool
 	since    int    // bytes of records since the last checkpoint
 	fuel     uint64 // of the records of the tail
@@ -121,6 +124,7 @@ func (st *store) restore() error {
 	switch {
 	case errors.Is(err, journal.ErrNotFound):
 		st.become(journal.Store{Life: st.life}, false)
+		st.ledger = nil
 		st.set(resident.Base{}, nil, &journal.Record{})
 		return nil
 	case err != nil:
@@ -157,8 +161,13 @@ func (st *store) restore() error {
 		made, next = r, next+1
 		fuel += r.Fuel
 	}
+	book, err := ledger.Load(s.config.Backend, s.id(st.key), row.Life)
+	if err != nil {
+		return st.unreadable(err)
+	}
 	st.become(row, true)
 	st.set(base, tail, &made)
+	st.ledger = book
 	st.fuel = fuel
 	return nil
 }

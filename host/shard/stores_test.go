@@ -256,10 +256,10 @@ func TestS6_haltOnCommandTrap(t *testing.T) {
 	f.restart(t)
 	f.refused(t, "a", "add", abi.CodeHalted)
 	f.requireValue(t, "a", 1)
-	require.NoError(t, f.Resume(context.Background(), "a"))
+	require.NoError(t, f.Resume(context.Background(), "a", false))
 	f.send(t, "a", "add")
 	f.requireValue(t, "a", 2)
-	require.ErrorIs(t, f.Resume(context.Background(), "nobody"), &abi.Error{Code: abi.CodeNotFound})
+	require.ErrorIs(t, f.Resume(context.Background(), "nobody", false), &abi.Error{Code: abi.CodeNotFound})
 }
 
 // S6: traps draw from a bucket per module; when it is empty, stores that trapped lately are refused, others are not.
@@ -315,7 +315,7 @@ func TestS7_badState(t *testing.T) {
 	f.refused(t, "a", "add", abi.CodeStateUnreadable)
 	f.refused(t, "a", "add", abi.CodeStateUnreadable)
 	f.world.refuse.Store(false)
-	require.NoError(t, f.Resume(context.Background(), "a"))
+	require.NoError(t, f.Resume(context.Background(), "a", false))
 	f.send(t, "a", "add")
 	f.requireValue(t, "a", 2)
 }
@@ -328,7 +328,7 @@ func TestDiverged(t *testing.T) {
 	f.world.diverge.Store(true)
 	f.refused(t, "a", "add", abi.CodeDiverged)
 	f.world.diverge.Store(false)
-	require.NoError(t, f.Resume(context.Background(), "a"))
+	require.NoError(t, f.Resume(context.Background(), "a", false))
 	f.send(t, "a", "add")
 	f.requireValue(t, "a", 2)
 }

@@ -132,7 +132,7 @@ func (s *Shard) checkpointIf(ctx context.Context, key string, wants func(*store)
 // is on its way to the journal any more when it returns. Errors are *abi.Error; the shard is closed all the same.
 func (s *Shard) Close(ctx context.Context, why *abi.Error) error {
 	s.mu.Lock()
-	s.refusing = why
+	s.leaving, s.refusing = why, why
 	keys := s.keys()
 	s.mu.Unlock()
 	var failed error

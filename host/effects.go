@@ -1,0 +1,358 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/httpcall"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
+	"github.com/crhost/crhost/host/observe"
+	"github.com/crhost/crhost/host/outbox"
+)
+
+// Policy says how effects are tried and their targets spared; its zero value is the documented default.
+type Policy = outbox.Policy
+
+// NamedPolicy is a policy with its name.
+type NamedPolicy = outbox.NamedPolicy
+
+// TargetStatus is how a target of effects stands, its circuit breaker included.
+type TargetStatus = outbox.TargetStatus
+
+// Force is what is done to a breaker by hand.
+type Force = outbox.Force
+
+// What can be done to a breaker.
+const (
+	ForceOpen  = outbox.ForceOpen
+	ForceClose = outbox.ForceClose
+	ForceAuto  = outbox.ForceAuto
+)
+
+// Handler performs leaves; see package effects.
+type Handler = effects.Handler
+
+// newOutbox makes the outbox of a host, with the built-in handlers and those of the config.
+func (h *Host) newOutbox(c Config) (*outbox.Outbox, error) {
+	h.http = httpcall.New(httpcall.Config{Secret: c.Secret, Private: h.private, Redirect: h.granted})
+	handlers := effects.Registry{Calls: map[string]effects.Handler{"http": h.http}, Kinds: c.Kinds}
+	for name, handler := range c.Calls {
+		handlers.Calls[name] = handler
+	}
+	if err := handlers.Validate(); err != nil {
+		return nil, err
+	}
+	for name, p := range c.Policies {
+		if err := p.Validate(); err != nil {
+			return nil, errors.Join(errors.New("policy "+name), err)
+		}
+	}
+	return outbox.New(outbox.Config{
+		Handlers: handlers, Deliver: h.deliver, Dispatch: h.dispatch, Performed: h.performed, Policies: c.Policies,
+		HostConcurrency: c.HostConcurrency, TenantConcurrency: c.TenantConcurrency,
+	}), nil
+}
+
+func moduleOf(s journal.StoreID) journal.ModuleID {
+	return journal.ModuleID{Tenant: s.Tenant, Module: s.Module}
+}
+
+// deliver brings what became of a leaf to its store.
+func (h *Host) deliver(ctx context.Context, d *ledger.Delivery) error {
+	m, err := h.registry.Find(moduleOf(d.Leaf.Store))
+	if err != nil {
+		return err
+	}
+	return m.Place(d.Leaf.Store.Key).Deliver(ctx, d)
+}
+
+func (h *Host) dispatch(ctx context.Context, d *ledger.Dispatch) ([]byte, error) {
+	m, err := h.registry.Find(moduleOf(d.Store))
+	if err != nil {
+		return nil, err
+	}
+	return m.Place(d.Store.Key).Dispatch(ctx, d)
+}
+
+// performed tells the hooks of the leaf's module of an attempt.
+func (h *Host) performed(p *outbox.Performed) {
+	m, err := h.registry.Find(moduleOf(p.Leaf.Store))
+	if err != nil {
+		return
+	}
+	place := m.Place(p.Leaf.Store.Key)
+	if hook := place.Hooks().Performed; hook != nil {
+		hook(&observe.Performed{
+			Key: p.Leaf.Store.Key, Seq: p.Leaf.Seq, Leaf: p.Leaf.Index, Kind: m.EffectKind(p.Leaf.Effect.Kind), Duration: p.Took, Err: p.Err,
+		})
+	}
+}
+
+// private reports whether a tenant may call a host in a private network: that takes a grant of one of its modules.
+func (h *Host) private(tenant, host string) bool {
+	for _, m := range h.registry.Modules(tenant) {
+		if m.Granted(abi.KindCall, "http:"+host) {
+			return true
+		}
+	}
+	return false
+}
+
+// granted reports whether a store's module may call a host at all.
+func (h *Host) granted(store abi.Address, host string) bool {
+	m, err := h.module(store.Tenant, store.Module)
+	return err == nil && m.Declared(abi.KindCall, "http:"+host)
+}
+
+// DeadLetter is an effect that was given up, or whose feedback nobody took.
+type DeadLetter struct {
+	ID          string // incarnation.seq.index
+	Address     abi.Address
+	Seq         uint64 // of the action that described the effect
+	Reason      string // exhausted, permanent, parked_too_long, breaker_open, budget, cascade, invalid, feedback_rejected, feedback_trapped, unknown_action
+	Time        time.Time
+	Drive       int // that ended with it, from 1
+	Correlation string
+	Kind        string
+	Target      string
+	Effect      []byte // msgpack map
+	Action      []byte // what was, or would have been, fed back; nil when nothing
+	Fed         bool   // the reducer took Action: to do the effect again after it has compensated is for somebody to decide
+	Attempts    []DeadAttempt
+}
+
+// DeadAttempt is one attempt that failed.
+type DeadAttempt struct {
+	Time  time.Time
+	Error string
+}
+
+// DeadLetterFilter says which dead letters are meant; empty fields mean all.
+type DeadLetterFilter struct {
+	Tenant, Module, Key, Reason, Target string // Target is EFFECT=TARGET
+}
+
+// DeadLetters lists the dead letters of a tenant, oldest first, at most limit (0 = 1000). Errors are *Error.
+func (h *Host) DeadLetters(f DeadLetterFilter, limit int) ([]DeadLetter, error) {
+	var list []DeadLetter
+	for _, m := range h.registry.Modules(cmp.Or(f.Tenant, abi.DefaultTenant)) {
+		if f.Module != "" && f.Module != m.ID().Module {
+			continue
+		}
+		for row, err := range journal.Letters(h.backend, m.ID()) {
+			if err != nil {
+				return nil, &Error{Code: abi.CodeInternal, Text: "list dead letters", Err: err}
+			}
+			d := deadLetter(m.ID(), row)
+			if f.Key != "" && f.Key != row.Key || f.Reason != "" && f.Reason != row.Reason || f.Target != "" && f.Target != d.Kind+"="+d.Target {
+				continue
+			}
+			list = append(list, d)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b DeadLetter) int { return a.Time.Compare(b.Time) })
+	return list[:min(len(list), cmp.Or(limit, DefaultStoresLimit))], nil
+}
+
+func deadLetter(id journal.ModuleID, row journal.LetterRow) DeadLetter {
+	d := DeadLetter{
+		ID: row.ID.String(), Address: abi.Address{Tenant: id.Tenant, Module: id.Module, Key: row.Key}, Seq: row.ID.Seq, Reason: row.Reason,
+		Time: time.Unix(0, row.Time).UTC(), Drive: int(row.Drive), Correlation: row.Correlation, Effect: row.Effect, Action: row.Action, Fed: row.Fed,
+	}
+	if list, err := abi.DecodeEffects(append([]byte{0x91}, row.Effect...)); err == nil && len(list) == 1 {
+		d.Kind, d.Target = string(list[0].Kind), list[0].Target
+	}
+	for _, a := range row.Attempts {
+		d.Attempts = append(d.Attempts, DeadAttempt{time.Unix(0, a.Time).UTC(), a.Error})
+	}
+	return d
+}
+
+// DeadLetter returns one dead letter of a tenant. Errors are *Error, CodeNotFound.
+func (h *Host) DeadLetter(tenant, id string) (DeadLetter, error) {
+	m, letter, row, err := h.findLetter(tenant, id)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	return deadLetter(m, journal.LetterRow{ID: letter, DeadLetter: row}), nil
+}
+
+func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID, journal.DeadLetter, error) {
+	letter, ok := journal.ParseLetterID(id)
+	if ok {
+		for _, m := range h.registry.Modules(cmp.Or(tenant, abi.DefaultTenant)) {
+			row, err := journal.ReadLetter(h.backend, m.ID(), letter)
+			if err == nil {
+				return m.ID(), letter, row, nil
+			}
+			if !errors.Is(err, journal.ErrNotFound) {
+				return journal.ModuleID{}, letter, row, &Error{Code: abi.CodeInternal, Text: "read a dead letter", Err: err}
+			}
+		}
+	}
+	return journal.ModuleID{}, letter, journal.DeadLetter{}, &Error{Code: abi.CodeNotFound, Text: "there is no dead letter " + id}
+}
+
+// RetryDeadLetter does the effect of a dead letter once more, in another drive, or feeds its action back once more where only that was refused. Errors are *Error,
+// CodeNotFound.
+func (h *Host) RetryDeadLetter(ctx context.Context, tenant, id string) error {
+	return h.letter(tenant, id, func(m journal.ModuleID, letter journal.LetterID, key string) error {
+		place, err := h.registry.Find(m)
+		if err != nil {
+			return err
+		}
+		return place.Place(key).Redrive(ctx, key, letter)
+	})
+}
+
+// DiscardDeadLetter forgets a dead letter. Errors are *Error, CodeNotFound.
+func (h *Host) DiscardDeadLetter(ctx context.Context, tenant, id string) error {
+	return h.letter(tenant, id, func(m journal.ModuleID, letter journal.LetterID, key string) error {
+		place, err := h.registry.Find(m)
+		if err != nil {
+			return err
+		}
+		return place.Place(key).Discard(ctx, key, letter)
+	})
+}
+
+func (h *Host) letter(tenant, id string, do func(journal.ModuleID, journal.LetterID, string) error) error {
+	m, letter, row, err := h.findLetter(tenant, id)
+	if err != nil {
+		return err
+	}
+	return do(m, letter, row.Key)
+}
+
+// RetryDeadLetters retries all that match, oldest first, at most so many a second (0 = 100), and returns how many it retried. It stops after an error.
+func (h *Host) RetryDeadLetters(ctx context.Context, f DeadLetterFilter, perSecond float64) (int, error) {
+	list, err := h.DeadLetters(f, 1<<30)
+	if err != nil {
+		return 0, err
+	}
+	const defaultRate = 100
+	if perSecond <= 0 {
+		perSecond = defaultRate
+	}
+	pace := time.NewTicker(max(time.Duration(float64(time.Second)/perSecond), 1))
+	defer pace.Stop()
+	retried := 0
+	for _, d := range list {
+		err := h.RetryDeadLetter(ctx, f.Tenant, d.ID)
+		switch {
+		case errors.Is(err, ErrNotFound): // somebody else was faster
+		case err != nil:
+			return retried, err
+		default:
+			retried++
+		}
+		select {
+		case <-ctx.Done():
+			return retried, &Error{Code: abi.CodeCanceled, Text: "the caller went away", Err: context.Cause(ctx)}
+		case <-pace.C:
+		}
+	}
+	return retried, nil
+}
+
+// OpenEffect is a leaf that is not done.
+type OpenEffect struct {
+	Seq         uint64
+	Index       int
+	Key         string // idempotency key
+	Kind        string
+	Target      string
+	ID          string // that the reducer gave it
+	Drive       int
+	Due         time.Time // of a delay that is armed; else zero
+	Held        bool      // something before it in a sequential is not done
+	Correlation string
+}
+
+// Effects are the leaves of the store that are not done, by seq and index. Errors are *Error, CodeNotFound for a store that has no actions.
+func (s *Store) Effects(ctx context.Context) ([]OpenEffect, error) {
+	p, err := s.place()
+	if err != nil {
+		return nil, err
+	}
+	open, err := p.OpenEffects(ctx, s.address.Key)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]OpenEffect, 0, len(open))
+	for _, o := range open {
+		l := &o.Leaf
+		e := OpenEffect{
+			Seq: l.Seq, Index: l.Index, Key: l.Key(), Kind: string(l.Effect.Kind), Target: l.Effect.Target, ID: l.Effect.ID, Drive: int(l.Drive),
+			Held: o.Held, Correlation: l.Correlation,
+		}
+		if l.Due != 0 {
+			e.Due = time.Unix(0, l.Due).UTC()
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// DeadLetters lists the store's dead letters, oldest first. Errors are *Error.
+func (s *Store) DeadLetters() ([]DeadLetter, error) {
+	return s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 0)
+}
+
+// DLQSize, DLQItems and RetryDLQ are the seed's names for dead letters: how many, which, and do all of them again.
+func (s *Store) DLQSize() int {
+	list, err := s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 1<<30)
+	if err != nil {
+		return 0
+	}
+	return len(list)
+}
+
+// DLQItems is DeadLetters.
+func (s *Store) DLQItems() ([]DeadLetter, error) { return s.DeadLetters() }
+
+// RetryDLQ retries all dead letters of the store and returns how many there were.
+func (s *Store) RetryDLQ(ctx context.Context) (int, error) {
+	return s.host.RetryDeadLetters(ctx, DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 0)
+}
+
+// SetPolicy changes a policy of a tenant while its effects run. A policy's name is one that effects give with retry, the name of a target
+// (EFFECT=TARGET), a kind of effect, or "default". Errors are *Error, CodeBadRequest.
+func (h *Host) SetPolicy(tenant, name string, p Policy) error {
+	if err := h.outbox.SetPolicy(cmp.Or(tenant, abi.DefaultTenant), name, p); err != nil {
+		return &Error{Code: abi.CodeBadRequest, Text: err.Error(), Err: err}
+	}
+	return nil
+}
+
+// RemovePolicy takes a policy of a tenant away. Errors are *Error, CodeNotFound.
+func (h *Host) RemovePolicy(tenant, name string) error {
+	if !h.outbox.RemovePolicy(cmp.Or(tenant, abi.DefaultTenant), name) {
+		return &Error{Code: abi.CodeNotFound, Text: "there is no policy " + name}
+	}
+	return nil
+}
+
+// Policies are a tenant's policies, by name.
+func (h *Host) Policies(tenant string) []NamedPolicy {
+	return h.outbox.Policies(cmp.Or(tenant, abi.DefaultTenant))
+}
+
+// Targets are what a tenant's effects are done on, with their circuit breakers, by name.
+func (h *Host) Targets(tenant string) []TargetStatus {
+	return h.outbox.Targets(cmp.Or(tenant, abi.DefaultTenant))
+}
+
+// SetBreaker opens or closes the circuit breaker of a target by hand, or gives it back to itself. Errors are *Error, CodeBadRequest.
+func (h *Host) SetBreaker(tenant, target string, how Force) error {
+	if !h.outbox.SetBreaker(cmp.Or(tenant, abi.DefaultTenant), target, how) {
+		return &Error{Code: abi.CodeBadRequest, Text: "a breaker can be set to open, close or auto"}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/breaker"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
+)
+
+// Defaults of Config.
+const (
+	DefaultHostConcurrency   = 1024
+	DefaultTenantConcurrency = 512
+	DefaultFeedbackBytes     = abi.DefaultActionBytes
+	DefaultRedelivery        = 100 * time.Millisecond
+	DefaultRedeliveryMax     = 5 * time.Second
+)
+
+// Config of an outbox. Handlers, Deliver and Dispatch are needed; the rest may be zero.
+type Config struct {
+	Handlers effects.Registry
+
+	// Deliver settles a leaf in its store; see shard.Shard.Deliver. Dispatch makes an action of another store of a dispatch.
+	Deliver  func(context.Context, *ledger.Delivery) error
+	Dispatch func(context.Context, *ledger.Dispatch) ([]byte, error)
+
+	// Performed is told of each attempt at a leaf that has ended; Turned of each breaker that changes. They are called without any lock and must be quick.
+	Performed func(*Performed)
+	Turned    func(tenant, target string, c breaker.Change)
+
+	// Start is called before an attempt; the handler works in the context that it returns.
+	Start func(ctx context.Context, l *ledger.Leaf, attempt int) context.Context
+
+	Policies          map[string]Policy // of every tenant, to begin with
+	HostConcurrency   int               // attempts at a time
+	TenantConcurrency int               // of one tenant
+	FeedbackBytes     int               // of an action that is fed back, at most
+}
+
+// Performed is one attempt that has ended.
+type Performed struct {
+	Leaf     *ledger.Leaf
+	Attempt  int
+	Took     time.Duration
+	Err      error // nil when it did what it was to do
+	GivenUp  bool  // there will be no other
+	Canceled bool  // the leaf was cancelled meanwhile
+	Context  context.Context
+}
+
+// Outbox is the effects of a host.
+type Outbox struct {
+	config Config
+	ctx    context.Context // of attempts
+	stop   context.CancelFunc
+	wg     sync.WaitGroup // attempts
+
+	mu      sync.Mutex // guards what follows
+	tasks   map[taskID]*task
+	lanes   map[laneID]*lane
+	tenants map[string]*tenant
+	ready   []*tenant // with something to start, each once
+	running int
+	alarms  alarms
+	timer   *time.Timer
+	wound   int64 // what the timer is set to, 0 when it is not
+	closing bool
+
+	open    map[openID]*opened // effects that are not finished
+	threads map[string]*thread // by correlation id
+}
+
+// New returns an outbox with nothing to do.
+func New(c Config) *Outbox {
+	c.HostConcurrency = cmp.Or(c.HostConcurrency, DefaultHostConcurrency)
+	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, DefaultTenantConcurrency)
+	c.FeedbackBytes = cmp.Or(c.FeedbackBytes, DefaultFeedbackBytes)
+	o := &Outbox{
+		config: c, tasks: make(map[taskID]*task), lanes: make(map[laneID]*lane), tenants: make(map[string]*tenant),
+		open: make(map[openID]*opened), threads: make(map[string]*thread),
+	}
+	o.ctx, o.stop = context.WithCancel(context.Background())
+	return o
+}
+
+// Moved takes in what follows from a change of a store's ledger, once that is durable. It never blocks for long.
+func (o *Outbox) Moved(store journal.StoreID, life journal.Incarnation, m *ledger.Moves) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, e := range m.Opened {
+		o.track(openID{life, e.Seq}, e.Correlation)
+	}
+	for _, ref := range m.Stop {
+		o.cancel(taskID{life, ref})
+	}
+	for i := range m.Start {
+		o.add(&m.Start[i])
+	}
+	for _, seq := range m.Done {
+		o.finished(openID{life, seq})
+	}
+	o.pump()
+}
+
+// Stats are figures of an outbox at one moment.
+type Stats struct {
+	Tasks   int // leaves that have their turn
+	Running int
+	Timed   int // waiting for a time: delays and retries
+	Parked  int // waiting for their target
+}
+
+// Stats counts the leaves of a tenant's module, of a tenant with an empty module, or of all.
+func (o *Outbox) Stats(tenant, module string) Stats {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var s Stats
+	for _, t := range o.tasks {
+		if tenant != "" && t.leaf.Store.Tenant != tenant || module != "" && t.leaf.Store.Module != module {
+			continue
+		}
+		s.Tasks++
+		switch {
+		case t.active:
+			s.Running++
+		case t.alarm.index >= 0:
+			s.Timed++
+		case t.parked != 0:
+			s.Parked++
+		}
+	}
+	return s
+}
+
+// Close lets what runs finish, with its feedback, and starts nothing more. When ctx ends first, the attempts are told to stop; the error is then
+// that of ctx. What is not done stays in the journal for the next start.
+func (o *Outbox) Close(ctx context.Context) error {
+	o.mu.Lock()
+	o.closing = true
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	o.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		o.wg.Wait()
+		close(ended)
+	}()
+	var err error
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	o.stop()
+	<-ended
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, e := range o.open {
+		e.end()
+	}
+	for _, t := range o.threads {
+		t.end()
+	}
+	return err
+}

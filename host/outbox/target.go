@@ -1,0 +1,252 @@
+package outbox
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects/breaker"
+	"github.com/crhost/crhost/effects/retry"
+	"github.com/crhost/crhost/host/ledger"
+)
+
+// tenant is one tenant's part of the outbox.
+type tenant struct {
+	name     string
+	policies policies
+	targets  map[string]*target
+	ready    []*target // with something to start, each once
+	running  int
+	listed   bool // in Outbox.ready
+}
+
+// target is what leaves of one tenant are done on.
+//
+// Invariants:
+//
+//	G1  a task of the target is in queue, running, or in neither: timed, behind in its lane, or feeding.
+//	G2  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
+type target struct {
+	alarm   // asks the breaker again
+	name    string
+	tenant  *tenant
+	inner   bool    // the host's own doing: no breaker, budget or bound of its own
+	queue   []*task // ready; parked while the breaker is open
+	running int
+	slots   int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
+	limit   int
+	listed  bool
+	open    bool // the breaker refused the last time it was asked
+	breaker *breaker.Breaker
+	budget  *retry.Budget
+}
+
+func (o *Outbox) tenant(name string) *tenant {
+	t := o.tenants[name]
+	if t == nil {
+		t = &tenant{name: name, policies: make(policies), targets: make(map[string]*target)}
+		for name, p := range o.config.Policies {
+			t.policies[name] = p
+		}
+		o.tenants[name] = t
+	}
+	return t
+}
+
+// ours is the name of the target of all that the host does itself: timers, dispatches, feedback that is delivered again.
+const ours = ""
+
+func (o *Outbox) target(t *tenant, name string) *target {
+	g := t.targets[name]
+	if g == nil {
+		g = &target{name: name, tenant: t, inner: name == ours}
+		g.alarm = alarm{index: -1, owner: g}
+		p := t.policies.of(name)
+		g.breaker = breaker.New(p.Breaker, func(c breaker.Change) { o.turned(g, c) })
+		g.budget = retry.NewBudget(p.Budget)
+		g.apply(p)
+		g.slots = g.limit
+		t.targets[name] = g
+	}
+	return g
+}
+
+func (g *target) apply(p Policy) {
+	g.breaker.Set(p.Breaker)
+	g.budget.Set(p.Budget)
+	before := g.limit
+	if g.limit = p.concurrency(); g.slots == before {
+		g.slots = g.limit
+	}
+	g.slots = min(g.slots, g.limit)
+	if g.inner {
+		g.limit = 1 << 30
+		g.slots = g.limit
+	}
+}
+
+// pop takes the first task out of the queue.
+func (g *target) pop() *task {
+	t := g.queue[0]
+	g.queue[0] = nil
+	if g.queue = g.queue[1:]; len(g.queue) == 0 {
+		g.queue = nil // what was sliced off can go
+	}
+	return t
+}
+
+// wake makes the target ask its breaker again.
+func (o *Outbox) wake(g *target) {
+	o.unset(&g.alarm)
+	o.list(g)
+}
+
+// turned is told of changes of a breaker, without any lock.
+func (o *Outbox) turned(g *target, c breaker.Change) {
+	if o.config.Turned != nil {
+		o.config.Turned(g.tenant.name, g.name, c)
+	}
+}
+
+// permit asks the breaker for one attempt. Without one, the target is parked until the breaker may answer otherwise.
+//
+// REQUIRES: mu is held.
+func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
+	if g.inner {
+		return nil, true
+	}
+	p, err := g.breaker.Allow()
+	if err == nil {
+		if g.open {
+			g.open, g.slots = false, 1
+			o.unset(&g.alarm)
+		}
+		return p, true
+	}
+	g.open = true
+	now := o.now()
+	for _, t := range g.queue {
+		if t.parked == 0 {
+			t.parked = now
+		}
+	}
+	var open *breaker.OpenError
+	wake := now + int64(time.Minute)
+	if errors.As(err, &open) && !open.Until.IsZero() {
+		wake = open.Until.UnixNano()
+	}
+	o.set(&g.alarm, min(wake, o.expiry(g)))
+	return nil, false
+}
+
+// expiry is when the first parked task has been so for as long as it may.
+func (o *Outbox) expiry(g *target) int64 {
+	first := int64(1<<63 - 1)
+	for _, t := range g.queue {
+		if t.parked != 0 {
+			first = min(first, t.parked+int64(g.tenant.policies.retry(t.leaf.Effect).ParkLimit))
+		}
+	}
+	return first
+}
+
+// expire takes out the tasks that are not to wait any longer, or never were, and gives them up.
+//
+// REQUIRES: mu is held.
+func (o *Outbox) expire(g *target) {
+	now := o.now()
+	g.queue = slices.DeleteFunc(g.queue, func(t *task) bool {
+		p := g.tenant.policies.retry(t.leaf.Effect)
+		switch {
+		case t.gone:
+		case p.OnOpen == retry.DeadLetter:
+			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
+		case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
+			o.bury(t, reasonParked, errParked)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// TargetStatus is how a target stands.
+type TargetStatus struct {
+	Tenant  string
+	Name    string // EFFECT=TARGET
+	Breaker breaker.Status
+	Running int
+	Waiting int // ready, or parked while the breaker is open
+	Parked  bool
+}
+
+// Targets are the targets of a tenant, or of all with "", by name.
+func (o *Outbox) Targets(tenant string) []TargetStatus {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var list []TargetStatus
+	for _, t := range o.tenants {
+		if tenant != "" && t.name != tenant {
+			continue
+		}
+		for _, g := range t.targets {
+			if !g.inner {
+				list = append(list, TargetStatus{t.name, g.name, g.breaker.Status(), g.running, len(g.queue), g.open})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b TargetStatus) int {
+		if a.Tenant != b.Tenant {
+			return compare(a.Tenant, b.Tenant)
+		}
+		return compare(a.Name, b.Name)
+	})
+	return list
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Force is what is done to a breaker by hand.
+type Force string
+
+// What can be done to a breaker.
+const (
+	ForceOpen  Force = "open"  // nobody gets through until it is closed or set to auto
+	ForceClose Force = "close" // everybody does
+	ForceAuto  Force = "auto"  // it asks for a probe and goes on by itself
+)
+
+// SetBreaker opens or closes the breaker of a target by hand, or gives it back to itself. A target that no effect has had yet can be
+// opened beforehand. It reports whether how is one of the above.
+func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
+	o.mu.Lock()
+	g := o.target(o.tenant(tenant), name)
+	o.mu.Unlock()
+	switch how {
+	case ForceOpen:
+		g.breaker.Open()
+	case ForceClose:
+		g.breaker.Close()
+	case ForceAuto:
+		g.breaker.Auto()
+	default:
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wake(g)
+	o.pump()
+	return true
+}
+
+// alone reports whether the leaves of a kind are done one at a time for each store and target (SEMANTICS E6).
+func alone(k abi.Kind) bool { return k == abi.KindPublish || k == abi.KindAppend }

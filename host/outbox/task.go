@@ -1,0 +1,229 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/breaker"
+	"github.com/crhost/crhost/effects/retry"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
+)
+
+// maxAttempts bounds how many failed attempts a dead letter tells of: the first and the last ones.
+const maxAttempts = 20
+
+// The reasons that this package gives.
+const reasonParked = ledger.ReasonParkedTooLong
+
+var (
+	errParked = errors.New("the target did not come back in time")
+	errBudget = errors.New("the target's retry budget is spent")
+)
+
+// taskID names a leaf of any store.
+type taskID struct {
+	life journal.Incarnation
+	ledger.Ref
+}
+
+// task is a leaf that has its turn.
+type task struct {
+	alarm
+	leaf     ledger.Leaf
+	target   *target
+	lane     *lane // nil for those that wait for no other
+	feeding  *ledger.Delivery
+	attempt  int // made in this drive
+	refusals int // of the store to take what is fed back
+	attempts []journal.Attempt
+	parked   int64 // since when, Unix nanoseconds; 0 when it is not
+	active   bool  // it has a goroutine
+	gone     bool  // cancelled
+	cancel   context.CancelFunc
+}
+
+// laneID names the leaves that are done one at a time.
+type laneID struct {
+	life   journal.Incarnation
+	target string
+}
+
+// lane is the order of one store's leaves to one target. The first one has its turn.
+type lane struct {
+	id    laneID
+	tasks []*task
+}
+
+func (t *task) id() taskID { return taskID{t.leaf.Life, t.leaf.Ref} }
+
+// add takes in a leaf whose turn it is.
+//
+// REQUIRES: mu is held.
+func (o *Outbox) add(l *ledger.Leaf) {
+	id := taskID{l.Life, l.Ref}
+	if known := o.tasks[id]; known != nil {
+		if known.leaf.Drive == l.Drive {
+			return // it was told of again after a journal's failure
+		}
+		o.cancel(id)
+	}
+	t := &task{leaf: *l}
+	t.alarm = alarm{index: -1, owner: t}
+	o.tasks[id] = t
+	name := ours
+	e := l.Effect
+	switch {
+	case l.Again != nil:
+		t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseFeedback, Action: l.Again}
+	case l.Dispatched != nil:
+		t.succeed(l.Dispatched, o.config.FeedbackBytes)
+	case e.Kind == abi.KindDelay:
+		t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseTimer, Action: e.Body}
+	case e.Kind == abi.KindCancel:
+		t.succeed(nil, o.config.FeedbackBytes)
+	case e.Kind != abi.KindDispatch:
+		name = TargetName(e)
+	}
+	t.target = o.target(o.tenant(l.Store.Tenant), name)
+	if e.Kind == abi.KindDelay && l.Again == nil && l.Due > o.now() {
+		o.set(&t.alarm, l.Due)
+		return
+	}
+	if alone(e.Kind) && l.Again == nil {
+		id := laneID{l.Life, name}
+		t.lane = o.lanes[id]
+		if t.lane == nil {
+			t.lane = &lane{id: id}
+			o.lanes[id] = t.lane
+		}
+		if t.lane.tasks = append(t.lane.tasks, t); len(t.lane.tasks) > 1 {
+			return
+		}
+	}
+	o.queue(t)
+}
+
+// queue makes a task ready.
+func (o *Outbox) queue(t *task) {
+	if t.target.open {
+		if t.target.tenant.policies.retry(t.leaf.Effect).OnOpen == retry.DeadLetter {
+			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
+			return
+		}
+		t.parked = o.now()
+	}
+	t.target.queue = append(t.target.queue, t)
+	o.list(t.target)
+}
+
+// due is called when a task's time has come: that of a delay, of another attempt, or of delivering again.
+func (o *Outbox) due(t *task) {
+	if t.feeding == nil && t.attempt > 0 && !t.target.inner { // another attempt takes from the budget
+		if wait, ok := t.target.budget.Retry(); !ok {
+			p := t.target.tenant.policies.retry(t.leaf.Effect)
+			now := o.now()
+			switch {
+			case p.OnOpen == retry.DeadLetter:
+				o.bury(t, ledger.ReasonBudget, errBudget)
+			case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
+				o.bury(t, reasonParked, errParked)
+			default:
+				if t.parked == 0 {
+					t.parked = now
+				}
+				o.set(&t.alarm, now+int64(wait))
+			}
+			return
+		}
+		t.parked = 0
+	}
+	o.queue(t)
+}
+
+// cancel ends a task whose leaf was cancelled, or is in another drive.
+func (o *Outbox) cancel(id taskID) {
+	t := o.tasks[id]
+	if t == nil {
+		return
+	}
+	t.gone = true
+	o.unset(&t.alarm)
+	if t.cancel != nil {
+		t.cancel()
+	}
+	if !t.active {
+		o.remove(t)
+	}
+}
+
+// remove forgets a task and lets the next one in its lane go. A queue forgets it when its turn comes there.
+func (o *Outbox) remove(t *task) {
+	if o.tasks[t.id()] == t {
+		delete(o.tasks, t.id())
+	}
+	l := t.lane
+	if l == nil {
+		return
+	}
+	t.lane = nil
+	for i, other := range l.tasks {
+		if other != t {
+			continue
+		}
+		l.tasks = append(l.tasks[:i], l.tasks[i+1:]...)
+		if i == 0 && len(l.tasks) > 0 {
+			o.queue(l.tasks[0])
+		}
+		break
+	}
+	if len(l.tasks) == 0 {
+		delete(o.lanes, l.id)
+	}
+}
+
+// succeed makes the feedback of a leaf that was done. A result that cannot be fed back kills the leaf.
+func (t *task) succeed(result []byte, limit int) {
+	action, err := effects.Completed(t.leaf.Effect, result, limit)
+	if err != nil {
+		t.fail(ledger.ReasonPermanent, err, limit)
+		return
+	}
+	t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseFeedback, Action: action, Attempts: t.attempts}
+}
+
+// fail makes the feedback of a leaf that is given up.
+func (t *task) fail(reason string, err error, limit int) {
+	t.note(err)
+	action, tooLarge := effects.Failed(t.leaf.Effect, err, t.attempt, limit)
+	if tooLarge != nil {
+		t.note(tooLarge)
+	}
+	t.feeding = &ledger.Delivery{
+		Leaf: &t.leaf, Outcome: effects.Dead, Cause: journal.CauseFeedback, Action: action,
+		Letter: &journal.DeadLetter{Reason: reason}, Attempts: t.attempts,
+	}
+}
+
+// note keeps what went wrong, for a dead letter.
+func (t *task) note(err error) {
+	if len(t.attempts) == maxAttempts {
+		t.attempts = append(t.attempts[:maxAttempts/2], t.attempts[maxAttempts/2+1:]...)
+	}
+	t.attempts = append(t.attempts, journal.Attempt{Time: time.Now().UnixNano(), Error: clip(err.Error())})
+}
+
+func clip(s string) string { return s[:min(len(s), abi.MaxTextBytes)] }
+
+// bury gives a task up that has no goroutine.
+//
+// REQUIRES: mu is held; t is in no queue.
+func (o *Outbox) bury(t *task, reason string, err error) {
+	t.parked = 0
+	t.fail(reason, err, o.config.FeedbackBytes)
+	t.target = o.target(t.target.tenant, ours)
+	o.queue(t)
+}

@@ -1,0 +1,129 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+
+	"github.com/crhost/crhost/host/journal"
+)
+
+// ErrClosed says that the outbox was closed before what was waited for came about.
+var ErrClosed = errors.New("outbox: closed")
+
+// openID names an effect: an action with leaves.
+type openID struct {
+	life journal.Incarnation
+	seq  uint64
+}
+
+// opened is an effect that is not finished.
+type opened struct {
+	signal
+	correlation string
+}
+
+// thread is the unfinished effects with one correlation id: all that one outside action caused. While an effect feeds back, what that causes is entered
+// in the same step in which the effect is finished, so that a thread without effects stays so.
+type thread struct {
+	signal
+	effects int
+}
+
+// signal is closed once; those who wait for it make it.
+type signal struct {
+	done  chan struct{}
+	ended bool // by Close, before it came about
+}
+
+func (s *signal) wait() <-chan struct{} {
+	if s.done == nil {
+		s.done = make(chan struct{})
+	}
+	return s.done
+}
+
+func (s *signal) tell() {
+	if s.done != nil {
+		close(s.done)
+		s.done = nil
+	}
+}
+
+func (s *signal) end() {
+	s.ended = true
+	s.tell()
+}
+
+func (o *Outbox) track(id openID, correlation string) {
+	if o.open[id] != nil {
+		return
+	}
+	o.open[id] = &opened{correlation: correlation}
+	t := o.threads[correlation]
+	if t == nil {
+		t = new(thread)
+		o.threads[correlation] = t
+	}
+	t.effects++
+}
+
+func (o *Outbox) finished(id openID) {
+	e := o.open[id]
+	if e == nil {
+		return
+	}
+	delete(o.open, id)
+	e.tell()
+	t := o.threads[e.correlation]
+	if t.effects--; t.effects == 0 {
+		delete(o.threads, e.correlation)
+		t.tell()
+	}
+}
+
+// Wait returns when the leaves of an action are done. Errors: the cause of ctx, ErrClosed.
+func (o *Outbox) Wait(ctx context.Context, life journal.Incarnation, seq uint64) error {
+	o.mu.Lock()
+	e := o.open[openID{life, seq}]
+	if e == nil {
+		o.mu.Unlock()
+		return nil
+	}
+	done := e.wait()
+	o.mu.Unlock()
+	return o.await(ctx, done, &e.signal)
+}
+
+// WaitAll returns when everything with a correlation id is done. Errors are as of Wait.
+func (o *Outbox) WaitAll(ctx context.Context, correlation string) error {
+	o.mu.Lock()
+	t := o.threads[correlation]
+	if t == nil {
+		o.mu.Unlock()
+		return nil
+	}
+	done := t.wait()
+	o.mu.Unlock()
+	return o.await(ctx, done, &t.signal)
+}
+
+func (o *Outbox) await(ctx context.Context, done <-chan struct{}, s *signal) error {
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s.ended {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Idle reports whether nothing with a correlation id is under way.
+func (o *Outbox) Idle(correlation string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.threads[correlation] == nil
+}
