@@ -260,7 +260,7 @@ func TestDeploy(t *testing.T) {
 		"junk":    {[]byte("not wasm"), abi.CodeBadModule, ""},
 		"empty":   {nil, abi.CodeBadModule, ""},
 		"schema":  {enginetest.CounterWith(t, other), abi.CodeSchemaChanged, "the module has schema 2 and the stores of default/counter have 1: a replacement must keep the schema number"},
-		"effects": {enginetest.CounterWith(t, effectful), abi.CodeBadModule, "the manifest declares the effect kind call: this host performs none only"},
+		"effects": {enginetest.CounterWith(t, effectful), abi.CodeUndeclaredEffect, "the module declares effects that the active revision does not, and that nobody granted: call=http:*"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := deploy(tc.wasm)
