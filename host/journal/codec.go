@@ -96,7 +96,16 @@ func (r *reader) u64() uint64 {
 
 func (r *reader) fixed(dst []byte) { copy(dst, r.take(uint64(len(dst)))) }
 func (r *reader) bytes() []byte    { return r.take(uint64(r.u32())) }
-func (r *reader) text() string     { return string(r.bytes()) }
+
+// some is bytes for what is absent when it is empty.
+func (r *reader) some() []byte {
+	if b := r.bytes(); len(b) > 0 {
+		return b
+	}
+	return nil
+}
+
+func (r *reader) text() string { return string(r.bytes()) }
 
 func (r *reader) close() error {
 	if r.err == nil && r.off != len(r.b) {

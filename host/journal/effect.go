@@ -177,7 +177,7 @@ func (e *EffectRow) read(row Row, kind byte, rest []byte) error {
 			flags := r.u32()
 			e.Leaves = append(e.Leaves, Standing{
 				Outcome: uint8(flags & standingOutcome), Ran: flags&standingRan != 0, Letter: flags&standingLetter != 0,
-				Drive: r.u32(), Due: int64(r.u64()), Emitted: r.u64(), Token: r.bytes(), Again: r.bytes(),
+				Drive: r.u32(), Due: int64(r.u64()), Emitted: r.u64(), Token: r.some(), Again: r.some(),
 			})
 		}
 		return r.close()
@@ -316,7 +316,7 @@ func decodeLetter(row Row, at int) (LetterRow, error) {
 	}
 	l := LetterRow{ID: LetterID{Incarnation(rest), binary.BigEndian.Uint64(rest[16:]), int(binary.BigEndian.Uint16(rest[24:]))}}
 	l.DeadLetter = DeadLetter{
-		Key: r.text(), Reason: r.text(), Time: int64(r.u64()), Drive: r.u32(), Correlation: r.text(), Trace: r.text(), Effect: r.bytes(), Action: r.bytes(),
+		Key: r.text(), Reason: r.text(), Time: int64(r.u64()), Drive: r.u32(), Correlation: r.text(), Trace: r.text(), Effect: r.bytes(), Action: r.some(),
 		Fed: r.u32() != 0,
 	}
 	n := int(r.u32())

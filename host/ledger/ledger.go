@@ -154,7 +154,7 @@ func (e *entry) waiting() []effects.Leaf {
 
 func (l *Ledger) occupy(e *entry, leaf effects.Leaf) {
 	l.open++
-	if leaf.Effect.ID != "" {
+	if leaf.Effect.ID != "" && leaf.Effect.Kind != abi.KindCancel { // a cancel's is that of another
 		l.ids[leaf.Effect.ID] = Ref{e.seq, leaf.Index}
 	}
 }

@@ -1,0 +1,515 @@
+package host_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/retry"
+	"github.com/crhost/crhost/host"
+	"github.com/crhost/crhost/host/engine/enginetest"
+	"github.com/crhost/crhost/host/journal/memory"
+)
+
+// m is a msgpack map of the script guest's actions and effects.
+type m = map[string]any
+
+// world is a host with the script guest, and the peers that its calls reach.
+type world struct {
+	*testing.T
+	host    *host.Host
+	config  host.Config
+	journal *memory.Backend
+
+	mu    sync.Mutex
+	calls []string                                                   // keys of the attempts made, in order
+	peers map[string]func(context.Context, *effects.Request) error // by target; nil answers at once
+}
+
+// inBubble runs f in a bubble of its own, with a world.
+func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
+	wasm := enginetest.BuildGo(t, "./internal/guests/script")
+	dir, err := compiled()
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, journal: memory.New(memory.Config{}), peers: make(map[string]func(context.Context, *effects.Request) error)}
+		handler := effects.HandlerFunc(w.perform)
+		w.config = host.Config{
+			Shards: 2, CacheDir: dir, Calls: map[string]effects.Handler{"echo": handler, "peer": handler},
+			Kinds: map[abi.Kind]effects.Handler{abi.KindPublish: handler, abi.KindAppend: handler},
+		}
+		w.start()
+		_, err := w.host.Deploy(t.Context(), host.DeployRequest{Module: "script", Wasm: wasm})
+		require.NoError(t, err)
+		f(t, w)
+		w.stop()
+	})
+}
+
+// compiled is a folder with the compiled guest, made once per process.
+var compiled = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "crhost-effects-") })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := compiled(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func (w *world) start() {
+	w.Helper()
+	config := w.config
+	config.Journal = w.journal
+	var err error
+	w.host, err = host.Open(w.Context(), config)
+	require.NoError(w, err)
+}
+
+func (w *world) stop() {
+	w.Helper()
+	require.NoError(w, w.host.Shutdown(context.Background()))
+}
+
+// crash ends the host without letting it finish anything, and starts another on what its journal then had.
+func (w *world) crash() {
+	w.Helper()
+	after := w.journal.Crash()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = w.host.Shutdown(ctx) // its journal is gone
+	w.journal = after
+	w.start()
+}
+
+func (w *world) perform(ctx context.Context, r *effects.Request) ([]byte, error) {
+	w.mu.Lock()
+	w.calls = append(w.calls, fmt.Sprintf("%s %s #%d.%d", r.Effect.Target, r.Key[strings.IndexByte(r.Key, '/')+1:], r.Drive, r.Attempt))
+	peer := w.peers[r.Effect.Target]
+	w.mu.Unlock()
+	if peer != nil {
+		if err := peer(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return msgpack.Marshal(m{"note": r.Effect.Target})
+}
+
+// peer says what happens to attempts at a target.
+func (w *world) peer(target string, f func(context.Context, *effects.Request) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.peers[target] = f
+}
+
+// attempts are those made since the last time this was asked.
+func (w *world) attempts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	calls := w.calls
+	w.calls = nil
+	return calls
+}
+
+func (w *world) store(key string) *host.Store {
+	return w.host.Store(abi.Address{Module: "script", Key: key})
+}
+
+// do sends an action that describes effects.
+func (w *world) do(key string, list ...m) host.Receipt {
+	w.Helper()
+	r, err := w.store(key).Send(w.Context(), pack(w, m{"type": "do", "effects": list}))
+	require.NoError(w, err)
+	return r
+}
+
+// log is what the store was fed back, when nothing happens any more.
+func (w *world) log(key string) []string {
+	w.Helper()
+	synctest.Wait()
+	state, err := w.store(key).State(w.Context())
+	require.NoError(w, err)
+	var decoded struct {
+		Log []string `msgpack:"log"`
+	}
+	require.NoError(w, msgpack.Unmarshal(state.Body, &decoded))
+	return decoded.Log
+}
+
+func call(target string, more ...any) m {
+	e := m{"kind": "call", "target": target, "ok": "ok", "err": "err"}
+	for i := 0; i < len(more); i += 2 {
+		e[more[i].(string)] = more[i+1]
+	}
+	return e
+}
+
+func sequential(list ...m) m { return m{"kind": "sequential", "children": list} }
+func parallel(list ...m) m   { return m{"kind": "parallel", "children": list} }
+
+func delay(id string, after time.Duration) m {
+	return m{"kind": "delay", "id": id, "target": id, "after": int64(after)}
+}
+
+var errDown = errors.New("the peer is down")
+
+func failing(context.Context, *effects.Request) error { return errDown }
+
+// E1, E2: a call is done after its action is durable; what it brings is fed back once, under one key.
+func TestE1_E2_call(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.do("a", call("echo", "id", "x"))
+		require.NoError(t, r.Wait(t.Context()))
+		require.Equal(t, []string{"ok x echo"}, w.log("a"))
+		require.Equal(t, []string{"echo 1/0 #1.1"}, w.attempts())
+		open, err := w.store("a").Effects(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, open)
+		var causes []string
+		for a, err := range w.store("a").History(t.Context(), 0, 0) {
+			require.NoError(t, err)
+			causes = append(causes, a.Cause+" "+a.Correlation)
+		}
+		require.Equal(t, []string{"command " + r.Correlation(), "feedback " + r.Correlation()}, causes)
+	})
+}
+
+// E7: what fails is tried again by the policy; then it is dead, err is fed back once and a letter kept.
+func TestE7_retry(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		down := 3
+		w.peer("peer", func(context.Context, *effects.Request) error {
+			if down--; down >= 0 {
+				return errDown
+			}
+			return nil
+		})
+		start := time.Now()
+		require.NoError(t, w.do("a", call("peer")).WaitAll(t.Context()))
+		require.Equal(t, []string{"ok peer"}, w.log("a"))
+		require.Len(t, w.attempts(), 4)
+		require.LessOrEqual(t, time.Since(start), 700*time.Millisecond)
+
+		w.peer("peer", failing)
+		require.NoError(t, w.do("a", call("peer")).WaitAll(t.Context()))
+		require.Equal(t, []string{"ok peer", "err failed"}, w.log("a"))
+		require.Equal(t, []string{"peer 3/0 #1.1", "peer 3/0 #1.2", "peer 3/0 #1.3", "peer 3/0 #1.4", "peer 3/0 #1.5", "peer 3/0 #1.6"}, w.attempts())
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.Len(t, letters, 1)
+		require.Equal(t, "exhausted", letters[0].Reason)
+		require.True(t, letters[0].Fed)
+		require.Len(t, letters[0].Attempts, 6)
+		require.Equal(t, 1, w.store("a").DLQSize())
+	})
+}
+
+// E7: a permanent error is not tried again; a handler that panics has failed, and the host goes on; an effect that nobody performs is dead at once.
+func TestE7_notAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("peer", func(context.Context, *effects.Request) error { return retry.Permanent(errDown) })
+		require.NoError(t, w.do("a", call("peer")).WaitAll(t.Context()))
+		require.Len(t, w.attempts(), 1)
+		w.peer("peer", func(context.Context, *effects.Request) error { panic("boom") })
+		require.NoError(t, w.do("a", call("peer")).WaitAll(t.Context()))
+		require.Len(t, w.attempts(), 6)
+		require.NoError(t, w.do("a", call("nobody")).WaitAll(t.Context()))
+		require.Equal(t, []string{"err failed", "err panic", "err failed"}, w.log("a"))
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		var reasons []string
+		for _, l := range letters {
+			reasons = append(reasons, l.Reason)
+		}
+		require.Equal(t, []string{"permanent", "exhausted", "invalid"}, reasons)
+	})
+}
+
+// E5: a sequential waits for each child and its feedback, also for all branches of a nested parallel; a dead child stops the rest.
+func TestE5_order(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		slow := func(d time.Duration) func(context.Context, *effects.Request) error {
+			return func(context.Context, *effects.Request) error { time.Sleep(d); return nil }
+		}
+		w.peer("peer:1", slow(3*time.Second))
+		w.peer("peer:2", slow(time.Second))
+		require.NoError(t, w.do("a", sequential(
+			parallel(call("peer:1"), call("peer:2")), call("echo"), delay("t", time.Minute), call("peer:3"),
+		)).WaitAll(t.Context()))
+		require.Equal(t, []string{"ok peer:2", "ok peer:1", "ok echo", "tick t", "ok peer:3"}, w.log("a"))
+
+		w.peer("peer:2", failing)
+		require.NoError(t, w.do("b", sequential(parallel(call("peer:1"), call("peer:2")), call("echo"))).WaitAll(t.Context()))
+		require.ElementsMatch(t, []string{"ok peer:1", "err failed"}, w.log("b"))
+	})
+}
+
+// E8: a delay is fed back when it is due, a cancelled one never; an id in use is refused but for a delay, which it replaces.
+func TestE8_delayAndCancel(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		require.NoError(t, w.do("a", delay("t", time.Hour)).Wait(t.Context()))
+		require.Equal(t, time.Hour, time.Since(start))
+		require.Equal(t, []string{"tick t"}, w.log("a"))
+
+		first := w.do("a", delay("t", time.Hour))
+		second := w.do("a", delay("t", 2*time.Hour))
+		require.NoError(t, first.Wait(t.Context()), "it was replaced, and so is done")
+		require.Equal(t, time.Hour, time.Since(start))
+		third := w.do("a", m{"kind": "cancel", "id": "t"})
+		require.NoError(t, third.Wait(t.Context()))
+		require.NoError(t, second.Wait(t.Context()))
+		time.Sleep(3 * time.Hour)
+		require.Equal(t, []string{"tick t"}, w.log("a"))
+
+		ended := make(chan error, 1)
+		w.peer("peer", func(ctx context.Context, _ *effects.Request) error { <-ctx.Done(); ended <- ctx.Err(); return ctx.Err() })
+		running := w.do("a", call("peer", "id", "c"))
+		synctest.Wait()
+		_, err := w.store("a").Send(t.Context(), pack(t, m{"type": "do", "effects": []m{call("echo", "id", "c")}}))
+		require.ErrorIs(t, err, &host.Error{Code: abi.CodeInvalidEffect})
+		w.do("a", m{"kind": "cancel", "id": "c"}, call("echo", "id", "c"))
+		require.NoError(t, running.Wait(t.Context()))
+		require.ErrorIs(t, <-ended, context.Canceled)
+		require.Equal(t, []string{"tick t", "ok c echo"}, w.log("a"))
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.Empty(t, letters)
+	})
+}
+
+// E2: a dispatch becomes one action of another store, with the correlation of its own, and is fed back; what that store refuses is an answer.
+func TestE2_dispatch(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.do("a", m{"kind": "dispatch", "target": "script/b", "id": "hello", "ok": "ok", "err": "err"})
+		require.NoError(t, r.WaitAll(t.Context()))
+		require.Equal(t, []string{"ok hello"}, w.log("a"))
+		require.Equal(t, []string{"do hello"}, w.log("b"))
+		for a, err := range w.store("b").History(t.Context(), 0, 0) {
+			require.NoError(t, err)
+			require.Equal(t, "dispatch "+r.Correlation(), a.Cause+" "+a.Correlation)
+		}
+		require.NoError(t, w.do("a", m{"kind": "dispatch", "target": "tenant-x/script/b", "ok": "ok", "err": "err"}).WaitAll(t.Context()))
+		require.Equal(t, []string{"ok hello", "err bad_address"}, w.log("a"))
+	})
+}
+
+// E6: publishes of one store to one topic are done one at a time, in order, whatever fails meanwhile; a dead one leaves the lane.
+func TestE6_lanes(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		tries := 0
+		w.peer("topic", func(_ context.Context, r *effects.Request) error {
+			if tries++; tries <= 2 {
+				return errDown
+			}
+			if strings.HasSuffix(r.Key, "/2/0") {
+				return retry.Permanent(errDown)
+			}
+			return nil
+		})
+		publish := m{"kind": "publish", "target": "topic", "body": 1, "ok": "ok", "err": "err"}
+		w.do("a", publish)
+		w.do("a", publish)
+		require.NoError(t, w.do("a", publish).Wait(t.Context()))
+		require.Equal(t, []string{"topic 1/0 #1.1", "topic 1/0 #1.2", "topic 1/0 #1.3", "topic 2/0 #1.1", "topic 3/0 #1.1"}, w.attempts())
+		require.Equal(t, []string{"ok topic", "err failed", "ok topic"}, w.log("a"))
+	})
+}
+
+// E3: feedback that the reducer refuses makes a dead letter that holds it, and the leaf is done; it can be fed back once more.
+func TestE3_feedbackRejected(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		send := func(v m) {
+			_, err := w.store("a").Send(t.Context(), pack(t, v))
+			require.NoError(t, err)
+		}
+		send(m{"type": "set", "reject": true})
+		require.NoError(t, w.do("a", sequential(call("echo"), call("peer"))).WaitAll(t.Context()))
+		require.Empty(t, w.log("a"))
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.Len(t, letters, 2, "what was refused is done: the rest goes on")
+		require.Equal(t, "feedback_rejected", letters[0].Reason)
+		require.False(t, letters[0].Fed)
+		send(m{"type": "set"})
+		w.attempts()
+		n, err := w.store("a").RetryDLQ(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		require.Equal(t, []string{"ok echo", "ok peer"}, w.log("a"))
+		require.Empty(t, w.attempts(), "only the feedback was missing")
+		require.Zero(t, w.store("a").DLQSize())
+
+		require.NoError(t, w.do("a", call("echo", "ok", "unheard_of")).WaitAll(t.Context()))
+		letters, err = w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.Equal(t, "unknown_action", letters[0].Reason)
+		require.NoError(t, w.host.DiscardDeadLetter(t.Context(), "", letters[0].ID))
+		require.ErrorIs(t, w.host.DiscardDeadLetter(t.Context(), "", letters[0].ID), host.ErrNotFound)
+		require.ErrorIs(t, w.host.RetryDeadLetter(t.Context(), "", "nonsense"), host.ErrNotFound)
+	})
+}
+
+// E4: a redrive is another drive of the same leaf, under the same key; a sequential goes on behind it if nothing later ran.
+func TestE4_redrive(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("peer", failing)
+		require.NoError(t, w.do("a", sequential(call("peer"), call("echo"))).WaitAll(t.Context()))
+		require.Equal(t, []string{"err failed"}, w.log("a"))
+		w.peer("peer", nil)
+		w.attempts()
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.NoError(t, w.host.RetryDeadLetter(t.Context(), "", letters[0].ID))
+		require.Equal(t, []string{"err failed"}, w.log("a"), "the breaker is open")
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"err failed", "ok peer", "ok echo"}, w.log("a"))
+		require.Equal(t, []string{"peer 1/0 #2.1", "echo 1/1 #1.1"}, w.attempts())
+		require.Zero(t, w.store("a").DLQSize())
+	})
+}
+
+// S6: feedback that traps is tried again; with the last trap allowed the store halts and keeps it, and skipping makes it a dead letter.
+func TestS6_feedbackTraps(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		send := func(v m) error {
+			_, err := w.store("a").Send(t.Context(), pack(t, v))
+			return err
+		}
+		require.NoError(t, send(m{"type": "set", "trap": true}))
+		start := time.Now()
+		r := w.do("a", call("echo"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.ErrorIs(t, send(m{"type": "set"}), host.ErrHalted)
+		require.Len(t, w.attempts(), 1, "the call is not made again")
+		require.Zero(t, w.store("a").DLQSize())
+		require.NoError(t, w.store("a").ResumeSkipping(t.Context()))
+		require.NoError(t, r.Wait(t.Context()))
+		require.Less(t, time.Since(start), 10*time.Second)
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.Len(t, letters, 1)
+		require.Equal(t, "feedback_trapped", letters[0].Reason)
+		require.NoError(t, send(m{"type": "set"}))
+		require.NoError(t, w.host.RetryDeadLetter(t.Context(), "", letters[0].ID))
+		require.Equal(t, []string{"ok echo"}, w.log("a"))
+	})
+}
+
+// E3: behind an open breaker leaves are parked, with no feedback; they come back when it closes. By hand, too.
+func TestE3_parked(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("peer", failing)
+		for i := range 10 {
+			w.do(fmt.Sprint(i), call("peer"))
+		}
+		time.Sleep(10 * time.Second)
+		require.Less(t, len(w.attempts()), 25)
+		targets := w.host.Targets("")
+		require.Len(t, targets, 1)
+		require.Equal(t, "call=peer", targets[0].Name)
+		require.True(t, targets[0].Parked)
+		require.Empty(t, w.log("3"))
+		w.peer("peer", nil)
+		time.Sleep(2 * time.Minute)
+		for i := range 10 {
+			require.Equal(t, []string{"ok peer"}, w.log(fmt.Sprint(i)))
+		}
+		require.NoError(t, w.host.SetBreaker("", "call=echo", host.ForceOpen))
+		r := w.do("a", call("echo"))
+		time.Sleep(time.Hour)
+		require.Empty(t, w.log("a"))
+		require.NoError(t, w.host.SetBreaker("", "call=echo", host.ForceAuto))
+		require.NoError(t, r.Wait(t.Context()))
+		require.NoError(t, w.host.SetBreaker("", "call=echo", host.ForceOpen))
+		w.do("b", call("echo"))
+		time.Sleep(25 * time.Hour)
+		require.Equal(t, []string{"err failed"}, w.log("b"))
+		letters, err := w.store("b").DeadLetters()
+		require.NoError(t, err)
+		require.Equal(t, "parked_too_long", letters[0].Reason)
+	})
+}
+
+// E10: an action that causes itself for ever is cut.
+func TestE10_cascade(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		require.NoError(t, w.do("a", call("echo", "ok", "loop")).WaitAll(t.Context()))
+		letters, err := w.store("a").DeadLetters()
+		require.NoError(t, err)
+		require.Len(t, letters, 1)
+		require.Equal(t, "cascade", letters[0].Reason)
+		require.EqualValues(t, host.DefaultCascadeLimit+1, letters[0].Seq)
+	})
+}
+
+// S4: waiting for what effects cause; never, when they are done without it.
+func TestS4_waitsForEffects(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		wait := func(typ string, list ...m) (host.Action, error) {
+			a, _, err := w.store("a").SendAndWaitFor(t.Context(), pack(t, m{"type": "do", "effects": list}),
+				func(a host.Action) bool { return a.Type == typ }, host.WaitOptions{Timeout: 2 * time.Hour})
+			return a, err
+		}
+		a, err := wait("tick", call("echo"), delay("x", time.Hour))
+		require.NoError(t, err)
+		require.EqualValues(t, 3, a.Seq)
+		_, err = wait("tick", call("echo"))
+		require.ErrorIs(t, err, host.ErrNever)
+		_, err = wait("tick")
+		require.ErrorIs(t, err, host.ErrNever)
+		_, err = wait("tick", delay("y", 3*time.Hour))
+		require.ErrorIs(t, err, host.ErrTimeout)
+	})
+}
+
+// E2, S13: what was under way when the host ended goes on at the next start, and what was fed back is not fed back again.
+func TestE2_restart(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("peer", func(ctx context.Context, _ *effects.Request) error { <-ctx.Done(); return ctx.Err() })
+		w.do("a", delay("t", time.Hour), sequential(call("echo"), call("peer"), call("echo")))
+		require.Equal(t, []string{"ok echo"}, w.log("a"))
+		w.crash()
+		synctest.Wait()
+		require.Equal(t, []string{"echo 1/1 #1.1", "peer 1/2 #1.1", "peer 1/2 #1.1"}, w.attempts())
+		w.peer("peer", nil)
+		time.Sleep(time.Minute) // past the attempt's timeout
+		require.Equal(t, []string{"ok echo", "ok peer", "ok echo"}, w.log("a"))
+		w.stop()
+		time.Sleep(2 * time.Hour)
+		w.start()
+		require.Equal(t, []string{"ok echo", "ok peer", "ok echo", "tick t"}, w.log("a"), "a timer that is overdue fires at once")
+		w.crash()
+		require.Equal(t, []string{"ok echo", "ok peer", "ok echo", "tick t"}, w.log("a"))
+	})
+}
+
+// S13: a shutdown refuses commands, and lets what runs finish and feed back.
+func TestS13_effectsFinish(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("peer", func(context.Context, *effects.Request) error { time.Sleep(10 * time.Second); return nil })
+		w.do("a", call("peer"))
+		synctest.Wait()
+		ended := make(chan error)
+		go func() { ended <- w.host.Shutdown(context.Background()) }()
+		synctest.Wait()
+		_, err := w.store("a").Send(t.Context(), pack(t, m{"type": "set"}))
+		require.ErrorIs(t, err, host.ErrShuttingDown)
+		require.NoError(t, <-ended)
+		w.start()
+		require.Equal(t, []string{"ok peer"}, w.log("a"))
+		require.Len(t, w.attempts(), 1)
+	})
+}
