@@ -20,7 +20,7 @@ type serveFlags struct {
 	listen, hostname string
 	insecure, memory bool
 
-	plugins, configs, grants []string
+	plugins, configs, grants, secrets, policies []string
 
 	host host.Config
 
@@ -39,6 +39,9 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.configs, "config", nil, "NAME=FILE.json with the config of a --plugin; may be repeated")
 	flags.StringArrayVar(&f.grants, "grant", nil, "NAME:EFFECT=TARGET that a --plugin may cause; may be repeated")
 
+	flags.StringArrayVar(&f.secrets, "secret", nil, "NAME=FILE with a secret that http calls may name, or TENANT/NAME=FILE; may be repeated")
+	flags.StringArrayVar(&f.policies, "policy", nil, "NAME=FILE.json with a policy that every tenant begins with; may be repeated")
+
 	h := &f.host
 	flags.StringVar(&h.CacheDir, "cache", "", "DIR for compiled code, so that a restart need not compile (default: none)")
 	flags.IntVar(&h.Shards, "shards", 0, "shards per module, each with a guest of its own (default: one per CPU)")
@@ -50,6 +53,11 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&h.SubscriberBuffer, "subscriber-buffer", host.DefaultSubscriberBuffer, "actions a subscriber may lag before it gets a gap")
 	flags.Float64Var(&h.TrapRate, "trap-rate", host.DefaultTrapRate, "traps a second of one module before the stores that trapped lately are refused")
 	flags.BoolVar(&h.HaltOnCommandTrap, "halt-on-command-trap", false, "let a command that traps halt its store")
+
+	flags.IntVar(&h.TrapLimit, "trap-limit", host.DefaultTrapLimit, "traps on one feedback, one after another, that halt its store")
+	flags.IntVar(&h.CascadeLimit, "cascade-limit", host.DefaultCascadeLimit, "actions that may cause one another, one after another")
+	flags.IntVar(&h.HostConcurrency, "effect-concurrency", host.DefaultHostConcurrency, "effects attempted at a time")
+	flags.IntVar(&h.TenantConcurrency, "tenant-concurrency", host.DefaultTenantConcurrency, "effects of one tenant attempted at a time")
 
 	flags.DurationVar(&f.keepAlive, "keep-alive", httpapi.DefaultKeepAlive, "how often an idle stream says that it is alive")
 	flags.DurationVar(&f.writeTimeout, "write-timeout", httpapi.DefaultWriteTimeout, "how long a stream's client may take nothing")

@@ -24,7 +24,7 @@ func (a *api) breakerRoutes() []route {
 		{host.ForceOpen, "Let no effect through to a target",
 			"Until it is closed or set to auto; effects park, or die if their policy says so. It can be done before any effect had the target."},
 		{host.ForceClose, "Let every effect through to a target", "Until it is opened or set to auto, however often they fail. Parked effects go on."},
-		{host.ForceAuto, "Give a circuit breaker back to itself", "It asks for a probe first."},
+		{host.ForceAuto, "Give a circuit breaker back to itself", "What was held open asks for a probe, what was held closed starts anew; one that was not set by hand stays as it is."},
 	} {
 		routes = append(routes, route{
 			method: http.MethodPost, path: breakersPath + "/{target}/" + string(r.how), id: string(r.how) + "Breaker", summary: r.summary, doc: r.doc, about: aboutBreaker,
