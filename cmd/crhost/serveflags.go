@@ -47,6 +47,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&h.Shards, "shards", 0, "shards per module, each with a guest of its own (default: one per CPU)")
 	flags.IntVar(&h.QueueDepth, "queue-depth", host.DefaultQueueDepth, "actions that may wait for one store, or for the journal")
 	flags.IntVar(&h.Residents, "residents", host.DefaultResidents, "decoded states that one shard's guest keeps")
+	flags.IntVar(&h.Stores, "stores", host.DefaultStores, "stores that one shard keeps in memory; idle ones beyond are read from the journal when they are used")
 	flags.IntVar(&h.TailBytes, "tail-bytes", host.DefaultTailBytes, "actions since a store was last encoded, in bytes, that make it be encoded anew")
 	flags.Uint64Var(&h.RebuildFuel, "rebuild-fuel", host.DefaultRebuildFuel, "fuel of the actions since a store was last encoded that makes it be encoded anew")
 	flags.IntVar(&h.History, "history", host.DefaultHistory, "actions kept of each store; below 0 none")
