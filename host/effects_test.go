@@ -33,7 +33,7 @@ type world struct {
 	journal *memory.Backend
 
 	mu    sync.Mutex
-	calls []string                                                   // keys of the attempts made, in order
+	calls []string                                                 // keys of the attempts made, in order
 	peers map[string]func(context.Context, *effects.Request) error // by target; nil answers at once
 }
 
@@ -274,7 +274,11 @@ func TestE8_delayAndCancel(t *testing.T) {
 		require.Equal(t, []string{"tick t"}, w.log("a"))
 
 		ended := make(chan error, 1)
-		w.peer("peer", func(ctx context.Context, _ *effects.Request) error { <-ctx.Done(); ended <- ctx.Err(); return ctx.Err() })
+		w.peer("peer", func(ctx context.Context, _ *effects.Request) error {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		})
 		running := w.do("a", call("peer", "id", "c"))
 		synctest.Wait()
 		_, err := w.store("a").Send(t.Context(), pack(t, m{"type": "do", "effects": []m{call("echo", "id", "c")}}))
