@@ -35,6 +35,7 @@ type world struct {
 	mu    sync.Mutex
 	calls []string                                                 // keys of the attempts made, in order
 	peers map[string]func(context.Context, *effects.Request) error // by target; nil answers at once
+	again m                                                        // an effect that the answers of peer ask for; nil for none
 }
 
 // inBubble runs f in a bubble of its own, with a world.
@@ -103,7 +104,11 @@ func (w *world) perform(ctx context.Context, r *effects.Request) ([]byte, error)
 			return nil, err
 		}
 	}
-	return msgpack.Marshal(m{"note": r.Effect.Target})
+	answer := m{"note": r.Effect.Target}
+	if w.again != nil && r.Effect.Target == "peer" {
+		answer["do"] = []m{w.again}
+	}
+	return msgpack.Marshal(answer)
 }
 
 // peer says what happens to attempts at a target.
@@ -497,6 +502,38 @@ func TestE2_restart(t *testing.T) {
 		require.Equal(t, []string{"ok echo", "ok peer", "ok echo", "tick t"}, w.log("a"), "a timer that is overdue fires at once")
 		w.crash()
 		require.Equal(t, []string{"ok echo", "ok peer", "ok echo", "tick t"}, w.log("a"))
+	})
+}
+
+// S10: a store that is full of effects refuses commands that bring more, and drains by itself, though each of its effects feeds back an action that describes another.
+func TestS10_fullOutboxDrains(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		free := make(chan struct{})
+		w.peer("peer", func(context.Context, *effects.Request) error { <-free; return nil })
+		w.again = call("echo")
+		var list []m
+		for range abi.MaxLeaves {
+			list = append(list, call("peer"))
+		}
+		accepted, err := 0, error(nil)
+		var last host.Receipt
+		for ; err == nil; accepted++ {
+			var r host.Receipt
+			if r, err = w.store("a").Send(t.Context(), pack(t, m{"type": "do", "effects": list})); err == nil {
+				last = r
+			}
+		}
+		require.ErrorIs(t, err, host.ErrOverloaded)
+		accepted--
+		require.Equal(t, 10_000/abi.MaxLeaves, accepted)
+		_, err = w.store("a").Send(t.Context(), pack(t, m{"type": "set"}))
+		require.NoError(t, err, "a command without effects is taken")
+		_, err = w.store("b").Send(t.Context(), pack(t, m{"type": "do", "effects": []m{call("echo")}}))
+		require.NoError(t, err, "and so is any of another store")
+		close(free)
+		require.NoError(t, last.WaitAll(t.Context()))
+		require.Len(t, w.log("a"), 2*accepted*abi.MaxLeaves)
+		require.Zero(t, w.store("a").DLQSize())
 	})
 }
 

@@ -11,8 +11,12 @@ import (
 	"github.com/crhost/crhost/host/journal"
 )
 
-// MaxOpen is how many leaves of one store may be open.
-const MaxOpen = 10_000
+// MaxOpen is how many leaves of one store may be open before its commands may describe no more. What effects feed back has as many again for itself, so that a
+// store that is full drains by itself (SEMANTICS S10).
+const (
+	MaxOpen = 10_000
+	Reserve = 10_000
+)
 
 // Ref names a leaf of a store.
 type Ref struct {
@@ -215,8 +219,8 @@ func (l *Ledger) Trapped(ref Ref) int {
 	return e.traps[ref.Index]
 }
 
-// Check refuses a tree that the store cannot take: an id in use, too many open leaves. Errors are *abi.Error.
-func (l *Ledger) Check(tree []abi.Effect) error {
+// Check refuses a tree that the store cannot take: an id in use, more than so many open leaves. Errors are *abi.Error.
+func (l *Ledger) Check(tree []abi.Effect, most int) error {
 	leaves := 0
 	taken := make(map[string]abi.Kind)
 	if l != nil {
@@ -241,8 +245,8 @@ func (l *Ledger) Check(tree []abi.Effect) error {
 		taken[e.ID] = e.Kind
 		return nil
 	})
-	if err == nil && l.Open()+leaves > MaxOpen {
-		err = &abi.Error{Code: abi.CodeOverloaded, Text: fmt.Sprintf("the store has %d open effects, the limit is %d", l.Open(), MaxOpen)}
+	if err == nil && l.Open()+leaves > most {
+		err = &abi.Error{Code: abi.CodeOverloaded, Text: fmt.Sprintf("the store has %d open effects and may have %d", l.Open(), most)}
 	}
 	return err
 }
