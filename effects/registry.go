@@ -49,14 +49,18 @@ func (r Registry) Validate() error {
 // Handler returns who performs e: for a call with target name or name:rest the handler of that name, for other kinds that of the kind. The
 // error is ErrNoHandler with what is missing; kinds that the outbox performs have none.
 func (r Registry) Handler(e *abi.Effect) (Handler, error) {
-	what, h := string(e.Kind), Handler(nil)
+	name, h := "", Handler(nil)
 	if e.Kind == abi.KindCall {
-		name, _, _ := strings.Cut(e.Target, ":")
-		what, h = fmt.Sprintf("call of %q", name), r.Calls[name]
+		name, _, _ = strings.Cut(e.Target, ":")
+		h = r.Calls[name]
 	} else if slices.Contains(handled, e.Kind) {
 		h = r.Kinds[e.Kind]
 	}
 	if h == nil {
+		what := string(e.Kind)
+		if e.Kind == abi.KindCall {
+			what = fmt.Sprintf("call of %q", name)
+		}
 		return nil, retry.Permanent(fmt.Errorf("%s: %w", what, ErrNoHandler))
 	}
 	return h, nil

@@ -33,8 +33,9 @@ type world struct {
 	journal *memory.Backend
 
 	mu    sync.Mutex
-	calls []string                                                   // keys of the attempts made, in order
+	calls []string                                                 // keys of the attempts made, in order
 	peers map[string]func(context.Context, *effects.Request) error // by target; nil answers at once
+	again m                                                        // an effect that the answers of peer ask for; nil for none
 }
 
 // inBubble runs f in a bubble of its own, with a world.
@@ -103,7 +104,11 @@ func (w *world) perform(ctx context.Context, r *effects.Request) ([]byte, error)
 			return nil, err
 		}
 	}
-	return msgpack.Marshal(m{"note": r.Effect.Target})
+	answer := m{"note": r.Effect.Target}
+	if w.again != nil && r.Effect.Target == "peer" {
+		answer["do"] = []m{w.again}
+	}
+	return msgpack.Marshal(answer)
 }
 
 // peer says what happens to attempts at a target.
@@ -274,7 +279,11 @@ func TestE8_delayAndCancel(t *testing.T) {
 		require.Equal(t, []string{"tick t"}, w.log("a"))
 
 		ended := make(chan error, 1)
-		w.peer("peer", func(ctx context.Context, _ *effects.Request) error { <-ctx.Done(); ended <- ctx.Err(); return ctx.Err() })
+		w.peer("peer", func(ctx context.Context, _ *effects.Request) error {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		})
 		running := w.do("a", call("peer", "id", "c"))
 		synctest.Wait()
 		_, err := w.store("a").Send(t.Context(), pack(t, m{"type": "do", "effects": []m{call("echo", "id", "c")}}))
@@ -493,6 +502,42 @@ func TestE2_restart(t *testing.T) {
 		require.Equal(t, []string{"ok echo", "ok peer", "ok echo", "tick t"}, w.log("a"), "a timer that is overdue fires at once")
 		w.crash()
 		require.Equal(t, []string{"ok echo", "ok peer", "ok echo", "tick t"}, w.log("a"))
+	})
+}
+
+// S10: a store that is full of effects refuses commands that bring more, and drains by itself, though each of its effects feeds back an action that describes another.
+func TestS10_fullOutboxDrains(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		free := make(chan struct{})
+		w.peer("peer", func(context.Context, *effects.Request) error { <-free; return nil })
+		w.again = call("echo")
+		var many []m
+		for range abi.MaxLeaves {
+			many = append(many, call("peer"))
+		}
+		const most = 10_000
+		open, err := 0, error(nil)
+		var last host.Receipt
+		for _, list := range [][]m{many, {call("peer")}} {
+			for {
+				r, refused := w.store("a").Send(t.Context(), pack(t, m{"type": "do", "effects": list}))
+				if err = refused; err != nil {
+					break
+				}
+				last, open = r, open+len(list)
+			}
+		}
+		require.ErrorIs(t, err, host.ErrOverloaded)
+		require.Equal(t, most, open)
+		_, err = w.store("a").Send(t.Context(), pack(t, m{"type": "set"}))
+		require.NoError(t, err, "a command without effects is taken")
+		_, err = w.store("b").Send(t.Context(), pack(t, m{"type": "do", "effects": []m{call("echo")}}))
+		require.NoError(t, err, "and so is any of another store")
+		close(free)
+		require.NoError(t, last.WaitAll(t.Context()))
+		synctest.Wait()
+		require.Equal(t, 2*most, len(w.log("a")))
+		require.Zero(t, w.store("a").DLQSize())
 	})
 }
 

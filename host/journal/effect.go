@@ -52,21 +52,30 @@ func dispatchedKey(id ModuleID, life Incarnation, seq uint64, index int) []byte 
 	return binary.BigEndian.AppendUint16(effectKey(id, life, seq, dispatchedRow), uint16(index))
 }
 
-// PutEffect writes what an action described.
-func PutEffect(b *Batch, id ModuleID, life Incarnation, seq uint64, e *Effect) {
-	w := newWriter(effectVersion, 40+len(e.Key)+len(e.Correlation)+len(e.Trace)+len(e.Tree))
+// PutEffect writes what an action described, and how its leaves stand at first.
+func PutEffect(b *Batch, id ModuleID, life Incarnation, seq uint64, e *Effect, leaves []Standing) {
+	w := newWriter(effectVersion, 44+len(e.Key)+len(e.Correlation)+len(e.Trace)+len(e.Tree)+standingSize*len(leaves))
 	w.text(e.Key)
 	w.u64(uint64(e.Time))
 	w.u32(e.Depth)
 	w.text(e.Correlation)
 	w.text(e.Trace)
 	w.bytes(e.Tree)
+	w.standings(leaves)
 	b.put(effectKey(id, life, seq, effectRow), w.seal())
 }
 
-// PutStandings writes how the leaves of an effect stand, all of them, by index.
+// PutStandings writes how the leaves of an effect stand, all of them, by index. It counts instead of what PutEffect wrote.
 func PutStandings(b *Batch, id ModuleID, life Incarnation, seq uint64, leaves []Standing) {
-	w := newWriter(standingVersion, 4+32*len(leaves))
+	w := newWriter(standingVersion, 4+standingSize*len(leaves))
+	w.standings(leaves)
+	b.put(effectKey(id, life, seq, standingRow), w.seal())
+}
+
+// standingSize is the size of a Standing without token and action.
+const standingSize = 32
+
+func (w *writer) standings(leaves []Standing) {
 	w.u32(uint32(len(leaves)))
 	for i := range leaves {
 		l := &leaves[i]
@@ -84,7 +93,17 @@ func PutStandings(b *Batch, id ModuleID, life Incarnation, seq uint64, leaves []
 		w.bytes(l.Token)
 		w.bytes(l.Again)
 	}
-	b.put(effectKey(id, life, seq, standingRow), w.seal())
+}
+
+func (r *reader) standings() (leaves []Standing) {
+	for n := r.u32(); n > 0 && r.err == nil; n-- {
+		flags := r.u32()
+		leaves = append(leaves, Standing{
+			Outcome: uint8(flags & standingOutcome), Ran: flags&standingRan != 0, Letter: flags&standingLetter != 0,
+			Drive: r.u32(), Due: int64(r.u64()), Emitted: r.u64(), Token: r.some(), Again: r.some(),
+		})
+	}
+	return leaves
 }
 
 const (
@@ -105,10 +124,12 @@ func DeleteDispatched(b *Batch, id ModuleID, life Incarnation, seq uint64, index
 	b.Delete(dispatchedKey(id, life, seq, index))
 }
 
-// DeleteEffect removes an effect and how it stands.
-func DeleteEffect(b *Batch, id ModuleID, life Incarnation, seq uint64) {
+// DeleteEffect removes an effect, and how it stands if PutStandings wrote that.
+func DeleteEffect(b *Batch, id ModuleID, life Incarnation, seq uint64, moved bool) {
 	b.Delete(effectKey(id, life, seq, effectRow))
-	b.Delete(effectKey(id, life, seq, standingRow))
+	if moved {
+		b.Delete(effectKey(id, life, seq, standingRow))
+	}
 }
 
 // EffectRow is an effect with its place.
@@ -117,6 +138,7 @@ type EffectRow struct {
 	Life       Incarnation
 	Seq        uint64
 	Leaves     []Standing
+	Moved      bool           // PutStandings wrote Leaves
 	Dispatched map[int][]byte // results of dispatches that were made, by index
 }
 
@@ -169,17 +191,11 @@ func (e *EffectRow) read(row Row, kind byte, rest []byte) error {
 	case effectRow:
 		r := newReader("effect", effectVersion, row.Key, row.Value)
 		e.Effect = Effect{Key: r.text(), Time: int64(r.u64()), Depth: r.u32(), Correlation: r.text(), Trace: r.text(), Tree: r.bytes()}
+		e.Leaves = r.standings()
 		return r.close()
-	case standingRow:
+	case standingRow: // behind the effect's own
 		r := newReader("standing", standingVersion, row.Key, row.Value)
-		n := int(r.u32())
-		for i := 0; i < n && r.err == nil; i++ {
-			flags := r.u32()
-			e.Leaves = append(e.Leaves, Standing{
-				Outcome: uint8(flags & standingOutcome), Ran: flags&standingRan != 0, Letter: flags&standingLetter != 0,
-				Drive: r.u32(), Due: int64(r.u64()), Emitted: r.u64(), Token: r.some(), Again: r.some(),
-			})
-		}
+		e.Leaves, e.Moved = r.standings(), true
 		return r.close()
 	case dispatchedRow:
 		r := newReader("dispatched", effectVersion, row.Key, row.Value)

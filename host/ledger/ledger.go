@@ -11,8 +11,12 @@ import (
 	"github.com/crhost/crhost/host/journal"
 )
 
-// MaxOpen is how many leaves of one store may be open.
-const MaxOpen = 10_000
+// MaxOpen is how many leaves of one store may be open before its commands may describe no more. What effects feed back has as many again for itself, so that a
+// store that is full drains by itself (SEMANTICS S10).
+const (
+	MaxOpen = 10_000
+	Reserve = 10_000
+)
 
 // Ref names a leaf of a store.
 type Ref struct {
@@ -82,6 +86,8 @@ type entry struct {
 	dispatched map[int][]byte
 	traps      map[int]int // of the feedback of leaves; not durable
 	done       bool
+	put        bool // its row is written
+	moved      bool // a row of its own says how it stands
 }
 
 func (e *entry) outcome(index int) effects.Outcome { return effects.Outcome(e.leaves[index].Outcome) }
@@ -121,7 +127,7 @@ func (l *Ledger) restore(row *journal.EffectRow) error {
 	if err != nil {
 		return damaged(err.Error())
 	}
-	e := &entry{seq: row.Seq, effect: row.Effect, tree: tree, leaves: row.Leaves, dispatched: row.Dispatched}
+	e := &entry{seq: row.Seq, effect: row.Effect, tree: tree, leaves: row.Leaves, dispatched: row.Dispatched, put: true, moved: row.Moved}
 	n := 0
 	for leaf := range effects.Leaves(tree) {
 		if leaf.Index >= len(e.leaves) || e.outcome(leaf.Index) > effects.Cancelled {
@@ -213,8 +219,8 @@ func (l *Ledger) Trapped(ref Ref) int {
 	return e.traps[ref.Index]
 }
 
-// Check refuses a tree that the store cannot take: an id in use, too many open leaves. Errors are *abi.Error.
-func (l *Ledger) Check(tree []abi.Effect) error {
+// Check refuses a tree that the store cannot take: an id in use, more than so many open leaves. Errors are *abi.Error.
+func (l *Ledger) Check(tree []abi.Effect, most int) error {
 	leaves := 0
 	taken := make(map[string]abi.Kind)
 	if l != nil {
@@ -239,8 +245,8 @@ func (l *Ledger) Check(tree []abi.Effect) error {
 		taken[e.ID] = e.Kind
 		return nil
 	})
-	if err == nil && l.Open()+leaves > MaxOpen {
-		err = &abi.Error{Code: abi.CodeOverloaded, Text: fmt.Sprintf("the store has %d open effects, the limit is %d", l.Open(), MaxOpen)}
+	if err == nil && l.Open()+leaves > most {
+		err = &abi.Error{Code: abi.CodeOverloaded, Text: fmt.Sprintf("the store has %d open effects and may have %d", l.Open(), most)}
 	}
 	return err
 }
@@ -280,7 +286,6 @@ func (l *Ledger) Add(b *journal.Batch, m *Moves, seq uint64, effect journal.Effe
 		e.leaves = append(e.leaves, journal.Standing{Drive: 1})
 	}
 	l.entries[seq] = e
-	journal.PutEffect(b, l.module(), l.life, seq, &e.effect)
 	m.Opened = append(m.Opened, Opened{seq, effect.Correlation})
 	index := 0
 	_ = check(tree, false, func(leaf *abi.Effect, sequential bool) error {
@@ -295,7 +300,11 @@ func (l *Ledger) Add(b *journal.Batch, m *Moves, seq uint64, effect journal.Effe
 		}
 		return nil
 	})
-	l.advance(b, m, e)
+	l.step(b, m, e)
+	if !l.forget(b, e) {
+		journal.PutEffect(b, l.module(), l.life, seq, &e.effect, e.leaves)
+		e.put = true
+	}
 }
 
 func (l *Ledger) module() journal.ModuleID {
@@ -324,7 +333,7 @@ func (l *Ledger) Emit(b *journal.Batch, ref Ref, token []byte) {
 	e := l.entries[ref.Seq]
 	e.leaves[ref.Index].Emitted++
 	e.leaves[ref.Index].Token = token
-	journal.PutStandings(b, l.module(), l.life, e.seq, e.leaves)
+	l.write(b, e)
 }
 
 // Redrive opens another drive of a leaf that has a letter, and reports whether there is one. The sequential around it goes on only if nothing in it
@@ -426,13 +435,18 @@ func (l *Ledger) Drop(b *journal.Batch) *Moves {
 		if !e.done {
 			m.Done = append(m.Done, seq)
 		}
-		journal.DeleteEffect(b, l.module(), l.life, seq)
+		journal.DeleteEffect(b, l.module(), l.life, seq, e.moved)
 	}
 	return m
 }
 
 // end finishes an open leaf, and with it those that it keeps from running.
 func (l *Ledger) end(e *entry, index int, outcome effects.Outcome) {
+	if outcome == effects.Done { // keeps nothing from running
+		e.leaves[index].Outcome, e.leaves[index].Due = uint8(outcome), 0
+		l.vacate(e, effects.Leaf{Index: index, Effect: l.effect(Ref{e.seq, index})})
+		return
+	}
 	before := e.waiting()
 	e.leaves[index].Outcome = uint8(outcome)
 	e.leaves[index].Due = 0
@@ -456,6 +470,12 @@ func (l *Ledger) cancel(b *journal.Batch, m *Moves, ref Ref) {
 
 // advance begins the leaves whose turn has come, and writes how the effect stands.
 func (l *Ledger) advance(b *journal.Batch, m *Moves, e *entry) {
+	l.step(b, m, e)
+	l.write(b, e)
+}
+
+// step begins the leaves whose turn has come.
+func (l *Ledger) step(b *journal.Batch, m *Moves, e *entry) {
 	for begun := true; begun; {
 		begun = false
 		for _, leaf := range effects.Runnable(e.tree, e.outcome) {
@@ -469,7 +489,6 @@ func (l *Ledger) advance(b *journal.Batch, m *Moves, e *entry) {
 		e.done = true
 		m.Done = append(m.Done, e.seq)
 	}
-	l.write(b, e)
 }
 
 // begin starts a leaf whose turn it is. A cancel is done by that, unless it has something to feed back.
@@ -502,12 +521,22 @@ func (l *Ledger) leaf(e *entry, leaf effects.Leaf) Leaf {
 	}
 }
 
-// write makes durable how an effect stands, or forgets it.
+// write makes durable how an effect stands, or forgets it. One that is just being added is written by Add.
 func (l *Ledger) write(b *journal.Batch, e *entry) {
-	if e.done && !e.lettered() {
-		journal.DeleteEffect(b, l.module(), l.life, e.seq)
-		delete(l.entries, e.seq)
-		return
+	if e.put && !l.forget(b, e) {
+		journal.PutStandings(b, l.module(), l.life, e.seq, e.leaves)
+		e.moved = true
 	}
-	journal.PutStandings(b, l.module(), l.life, e.seq, e.leaves)
+}
+
+// forget removes an effect of which nothing is left to do or to tell, and reports whether that was so.
+func (l *Ledger) forget(b *journal.Batch, e *entry) bool {
+	if !e.done || e.lettered() {
+		return false
+	}
+	if e.put {
+		journal.DeleteEffect(b, l.module(), l.life, e.seq, e.moved)
+	}
+	delete(l.entries, e.seq)
+	return true
 }

@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -29,10 +31,31 @@ func (o *Outbox) list(g *target) {
 	}
 }
 
-// pump starts what may be started: one task of a tenant after one of another, and of a target after one of another.
+// pump starts what may be started, each in a goroutine of its own.
 //
 // REQUIRES: mu is held.
 func (o *Outbox) pump() {
+	for {
+		r := o.next()
+		if r == nil {
+			return
+		}
+		o.wg.Add(1)
+		go o.work(r)
+	}
+}
+
+// run is a task that was taken out of its queue, to be worked on.
+type run struct {
+	task   *task
+	target *target         // whose slot it has
+	permit *breaker.Permit // nil where there is no breaker
+}
+
+// next takes out a task that may be started: of one tenant after one of another, and of one target after one of another. It is nil when there is none.
+//
+// REQUIRES: mu is held.
+func (o *Outbox) next() *run {
 	for !o.closing && o.running < o.config.HostConcurrency && len(o.ready) > 0 {
 		t := o.ready[0]
 		o.ready = o.ready[1:]
@@ -43,30 +66,35 @@ func (o *Outbox) pump() {
 		g := t.ready[0]
 		t.ready = t.ready[1:]
 		g.listed = false
-		o.startOne(g)
+		r := o.take(g)
 		o.list(g)
-		if len(t.ready) > 0 && !t.listed && t.running < o.config.TenantConcurrency {
-			t.listed = true
-			o.ready = append(o.ready, t)
+		o.listTenant(t)
+		if r != nil {
+			return r
 		}
 	}
-	if len(o.ready) == 0 {
-		o.ready = nil // what was sliced off can go
+	return nil
+}
+
+func (o *Outbox) listTenant(t *tenant) {
+	if len(t.ready) > 0 && !t.listed && t.running < o.config.TenantConcurrency {
+		t.listed = true
+		o.ready = append(o.ready, t)
 	}
 }
 
-// startOne starts the first task of a target, if its breaker lets it.
-func (o *Outbox) startOne(g *target) {
+// take takes out the first task of a target, if its breaker lets it.
+func (o *Outbox) take(g *target) *run {
 	for len(g.queue) > 0 && g.queue[0].gone {
 		g.pop()
 	}
 	if len(g.queue) == 0 || g.running >= g.slots {
-		return
+		return nil
 	}
 	permit, ok := o.permit(g)
 	if !ok {
 		o.expire(g)
-		return
+		return nil
 	}
 	t := g.pop()
 	t.parked, t.active = 0, true
@@ -74,73 +102,110 @@ func (o *Outbox) startOne(g *target) {
 		if t.attempt++; t.attempt == 1 && !g.inner {
 			g.budget.First()
 		}
+		t.policy = g.retry(t.leaf.Effect)
+		timeout := t.leaf.Effect.Timeout
+		if timeout == 0 {
+			timeout = t.policy.Timeout
+		}
+		attempt := newAttemptContext(o.ctx, timeout)
+		t.ctx, t.cancel = attempt, attempt.cancel
 	}
-	ctx, cancel := context.WithCancel(o.ctx)
-	t.cancel = cancel
 	o.running++
 	g.running++
 	g.tenant.running++
-	o.wg.Add(1)
-	go o.run(ctx, g, t, permit)
+	return &run{t, g, permit}
 }
 
-// run makes one attempt at a task, and delivers what comes of it.
-func (o *Outbox) run(ctx context.Context, g *target, t *task, permit *breaker.Permit) {
+// work does tasks until there is none to start: a goroutine that has grown its stack is worth keeping.
+func (o *Outbox) work(r *run) {
 	defer o.wg.Done()
-	err := error(nil)
-	attempted := t.feeding == nil
+	defer func() { // of a handler that ended the goroutine: others go on without it
+		if r != nil {
+			o.wg.Add(1)
+			go o.workAfter(r, effects.ErrExited)
+		}
+	}()
+	for r != nil {
+		var err error
+		if r.task.feeding == nil {
+			err = o.attempt(r.task)
+		}
+		done := r
+		r = nil
+		r = o.settle(done, err)
+	}
+}
+
+// workAfter is work that begins behind an attempt.
+func (o *Outbox) workAfter(r *run, err error) {
+	if next := o.settle(r, o.attempted(r.task, time.Time{}, nil, err)); next != nil {
+		o.work(next)
+		return
+	}
+	o.wg.Done()
+}
+
+// settle brings what came of a task to its store, frees its slot, and returns the next run.
+func (o *Outbox) settle(r *run, err error) *run {
+	t, g := r.task, r.target
+	attempted := t.ctx != nil
 	if attempted {
-		err = o.attempt(ctx, t)
-		o.judge(ctx, t, permit, err)
+		o.judge(r, err)
 	}
-	again := int64(0)
+	at := int64(0)
 	if t.feeding != nil {
-		again = o.deliver(ctx, t)
+		at = o.deliver(t)
 	} else {
-		again = o.later(ctx, t, err)
+		at = o.later(t, err)
 	}
-	t.cancel()
 
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t.active, t.cancel = false, nil
+	if attempted {
+		t.cancel()
+		t.ctx, t.cancel = nil, nil
+		if err == nil && g.slots < g.limit {
+			g.slots++
+		}
+	}
+	t.active = false
 	o.running--
 	g.running--
 	g.tenant.running--
-	if attempted && err == nil && g.slots < g.limit {
-		g.slots++
-	}
 	switch {
-	case again < 0 || t.gone:
+	case at < 0 || t.gone:
 		o.remove(t)
 	case !o.closing:
 		if t.feeding != nil { // nothing but the store is needed for it any more
 			t.target = o.target(g.tenant, ours)
 		}
-		o.set(&t.alarm, again)
+		o.set(&t.alarm, at)
 	}
 	o.wake(g) // a probe that has ended gives its place to another
-	if tenant := g.tenant; !tenant.listed && len(tenant.ready) > 0 && tenant.running < o.config.TenantConcurrency {
-		tenant.listed = true
-		o.ready = append(o.ready, tenant)
-	}
+	o.listTenant(g.tenant)
+	next := o.next()
 	o.pump()
+	return next
 }
 
 // attempt does the leaf once; what it brings is in t.feeding.
-func (o *Outbox) attempt(ctx context.Context, t *task) error {
+func (o *Outbox) attempt(t *task) error {
 	started := time.Now()
-	e := t.leaf.Effect
 	if o.config.Start != nil {
-		ctx = o.config.Start(ctx, &t.leaf, t.attempt)
+		t.ctx = o.config.Start(t.ctx, &t.leaf, t.attempt)
 	}
 	var result []byte
 	var err error
-	if e.Kind == abi.KindDispatch {
-		result, err = o.dispatch(ctx, t)
+	if t.leaf.Effect.Kind == abi.KindDispatch {
+		result, err = o.dispatch(t)
 	} else {
-		result, err = o.handle(ctx, t)
+		result, err = o.handle(t)
 	}
+	return o.attempted(t, started, result, err)
+}
+
+// attempted takes in how an attempt ended.
+func (o *Outbox) attempted(t *task, started time.Time, result []byte, err error) error {
 	if err == nil {
 		t.succeed(result, o.config.FeedbackBytes)
 		if t.feeding.Letter != nil {
@@ -148,37 +213,36 @@ func (o *Outbox) attempt(ctx context.Context, t *task) error {
 		}
 	}
 	if o.config.Performed != nil {
-		o.config.Performed(&Performed{
-			Leaf: &t.leaf, Attempt: t.attempt, Took: time.Since(started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: ctx.Err() != nil, Context: ctx,
-		})
+		p := Performed{Leaf: &t.leaf, Attempt: t.attempt, Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t), Context: t.ctx}
+		if !started.IsZero() {
+			p.Took = time.Since(started)
+		}
+		o.config.Performed(&p)
 	}
 	return err
 }
 
+// left reports whether the leaf was cancelled, or the host stops: what an attempt brings then says nothing.
+func (o *Outbox) left(t *task) bool { return errors.Is(t.ctx.Err(), context.Canceled) }
+
 // gaveUp reports whether no other attempt follows one that failed.
 func (o *Outbox) gaveUp(t *task, err error) bool {
-	return t.feeding != nil || retry.IsPermanent(err) || t.attempt >= o.policy(t).Attempts()
+	return t.feeding != nil || retry.IsPermanent(err) || t.attempt >= t.policy.Attempts()
 }
 
-func (o *Outbox) policy(t *task) retry.Policy {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return t.target.tenant.policies.retry(t.leaf.Effect)
-}
-
-func (o *Outbox) handle(ctx context.Context, t *task) ([]byte, error) {
+// handle lets the handler make its attempt.
+func (o *Outbox) handle(t *task) (result []byte, err error) {
 	e := t.leaf.Effect
 	h, err := o.config.Handlers.Handler(e)
 	if err != nil {
 		return nil, err
 	}
-	timeout := e.Timeout
-	if timeout == 0 {
-		timeout = o.policy(t).Timeout
-	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return effects.Safely(h).Do(limited, &effects.Request{
+	defer func() {
+		if v := recover(); v != nil {
+			err = &effects.PanicError{Text: fmt.Sprint(v), Stack: debug.Stack()}
+		}
+	}()
+	return h.Do(t.ctx, &effects.Request{
 		Key: t.leaf.Key(), Store: abi.Address{Tenant: t.leaf.Store.Tenant, Module: t.leaf.Store.Module, Key: t.leaf.Store.Key},
 		Correlation: t.leaf.Correlation, Drive: uint64(t.leaf.Drive), Attempt: t.attempt, Effect: e, Token: t.leaf.Token,
 		Emit: func(ctx context.Context, emission effects.Emission) error { return o.emit(ctx, t, emission) },
@@ -203,7 +267,7 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 }
 
 // dispatch makes the leaf an action of another store. What the other store refuses is an answer, and not tried again.
-func (o *Outbox) dispatch(ctx context.Context, t *task) ([]byte, error) {
+func (o *Outbox) dispatch(t *task) ([]byte, error) {
 	address, err := abi.ParseAddress(t.leaf.Effect.Target)
 	if err != nil {
 		return nil, retry.Permanent(abi.AddressError(err))
@@ -214,7 +278,7 @@ func (o *Outbox) dispatch(ctx context.Context, t *task) ([]byte, error) {
 	if address.Tenant != t.leaf.Store.Tenant {
 		return nil, retry.Permanent(&abi.Error{Code: abi.CodeBadAddress, Text: "a dispatch goes to stores of the same tenant"})
 	}
-	result, err := o.config.Dispatch(ctx, &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
+	result, err := o.config.Dispatch(t.ctx, &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
 	var e *abi.Error
 	if errors.As(err, &e) {
 		switch e.Code {
@@ -227,26 +291,25 @@ func (o *Outbox) dispatch(ctx context.Context, t *task) ([]byte, error) {
 }
 
 // judge tells the breaker how the attempt went. That a leaf was cancelled, or refused for what it is, says nothing about its target.
-func (o *Outbox) judge(ctx context.Context, t *task, permit *breaker.Permit, err error) {
+func (o *Outbox) judge(r *run, err error) {
 	switch {
-	case permit == nil:
+	case r.permit == nil:
 	case err == nil:
-		permit.Success()
-	case ctx.Err() != nil || retry.IsPermanent(err):
-		permit.Cancel()
+		r.permit.Success()
+	case o.left(r.task) || retry.IsPermanent(err):
+		r.permit.Cancel()
 	default:
-		permit.Failure()
+		r.permit.Failure()
 	}
 }
 
 // later decides what follows a failed attempt: when the next one is made, or, when that is the end, what was delivered of it. It returns when the
 // task is to be looked at again, below zero for never.
-func (o *Outbox) later(ctx context.Context, t *task, err error) (at int64) {
-	if ctx.Err() != nil {
-		return -1 // cancelled, or left to the next start
+func (o *Outbox) later(t *task, err error) (at int64) {
+	if o.left(t) {
+		return -1 // cancelled, or for the next start
 	}
-	p := o.policy(t)
-	delay, again := p.Next(t.attempt, err, nil)
+	delay, again := t.policy.Next(t.attempt, err, nil)
 	if again {
 		t.note(err)
 		return o.now() + int64(delay)
@@ -259,11 +322,23 @@ func (o *Outbox) later(ctx context.Context, t *task, err error) (at int64) {
 		reason = ledger.ReasonPermanent
 	}
 	t.fail(reason, err, o.config.FeedbackBytes)
-	return o.deliver(ctx, t)
+	return o.deliver(t)
 }
 
+// valuesOf is a context with the values of another: what an attempt brings is delivered in its trace, but not in its time.
+type valuesOf struct {
+	context.Context
+	values context.Context
+}
+
+func (v valuesOf) Value(key any) any { return v.values.Value(key) }
+
 // deliver settles the leaf in its store, and returns when to try that again, below zero for never.
-func (o *Outbox) deliver(ctx context.Context, t *task) (at int64) {
+func (o *Outbox) deliver(t *task) (at int64) {
+	ctx := o.ctx
+	if t.ctx != nil {
+		ctx = valuesOf{o.ctx, t.ctx}
+	}
 	err := o.config.Deliver(ctx, t.feeding)
 	if err == nil || errors.Is(err, ledger.ErrGone) {
 		return -1

@@ -40,6 +40,15 @@ type target struct {
 	open    bool // the breaker refused the last time it was asked
 	breaker *breaker.Breaker
 	budget  *retry.Budget
+	policy  retry.Policy // of leaves that name none
+}
+
+// retry is the policy of a leaf.
+func (g *target) retry(e *abi.Effect) retry.Policy {
+	if e.Retry == "" {
+		return g.policy
+	}
+	return g.tenant.policies.retry(e)
 }
 
 func (o *Outbox) tenant(name string) *tenant {
@@ -73,6 +82,7 @@ func (o *Outbox) target(t *tenant, name string) *target {
 }
 
 func (g *target) apply(p Policy) {
+	g.policy = p.Retry.OrDefault()
 	g.breaker.Set(p.Breaker)
 	g.budget.Set(p.Budget)
 	before := g.limit
@@ -145,7 +155,7 @@ func (o *Outbox) expiry(g *target) int64 {
 	first := int64(1<<63 - 1)
 	for _, t := range g.queue {
 		if t.parked != 0 {
-			first = min(first, t.parked+int64(g.tenant.policies.retry(t.leaf.Effect).ParkLimit))
+			first = min(first, t.parked+int64(g.retry(t.leaf.Effect).ParkLimit))
 		}
 	}
 	return first
@@ -157,7 +167,7 @@ func (o *Outbox) expiry(g *target) int64 {
 func (o *Outbox) expire(g *target) {
 	now := o.now()
 	g.queue = slices.DeleteFunc(g.queue, func(t *task) bool {
-		p := g.tenant.policies.retry(t.leaf.Effect)
+		p := g.retry(t.leaf.Effect)
 		switch {
 		case t.gone:
 		case p.OnOpen == retry.DeadLetter:

@@ -43,6 +43,8 @@ type task struct {
 	parked   int64 // since when, Unix nanoseconds; 0 when it is not
 	active   bool  // it has a goroutine
 	gone     bool  // cancelled
+	policy   retry.Policy
+	ctx      context.Context // of the attempt under way
 	cancel   context.CancelFunc
 }
 
@@ -110,7 +112,7 @@ func (o *Outbox) add(l *ledger.Leaf) {
 // queue makes a task ready.
 func (o *Outbox) queue(t *task) {
 	if t.target.open {
-		if t.target.tenant.policies.retry(t.leaf.Effect).OnOpen == retry.DeadLetter {
+		if t.target.retry(t.leaf.Effect).OnOpen == retry.DeadLetter {
 			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
 			return
 		}
@@ -124,7 +126,7 @@ func (o *Outbox) queue(t *task) {
 func (o *Outbox) due(t *task) {
 	if t.feeding == nil && t.attempt > 0 && !t.target.inner { // another attempt takes from the budget
 		if wait, ok := t.target.budget.Retry(); !ok {
-			p := t.target.tenant.policies.retry(t.leaf.Effect)
+			p := t.target.retry(t.leaf.Effect)
 			now := o.now()
 			switch {
 			case p.OnOpen == retry.DeadLetter:

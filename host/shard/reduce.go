@@ -12,6 +12,7 @@ import (
 	"github.com/crhost/crhost/effects"
 	"github.com/crhost/crhost/host/engine"
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
 	"github.com/crhost/crhost/host/observe"
 	"github.com/crhost/crhost/host/shard/resident"
 )
@@ -108,7 +109,11 @@ func (s *Shard) checkOutput(st *store, r *Revision) error {
 	}
 	for range effects.Leaves(tree) {
 		s.tree = tree
-		return st.ledger.Check(tree)
+		most := ledger.MaxOpen
+		if s.origins.causation != "" {
+			most += ledger.Reserve
+		}
+		return st.ledger.Check(tree, most)
 	}
 	return nil
 }
