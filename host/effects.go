@@ -316,7 +316,7 @@ func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	return s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 0)
 }
 
-// DLQSize, DLQItems and RetryDLQ are the seed's names for dead letters: how many, which, and do all of them again.
+// DLQSize is how many dead letters the store has. DLQSize, DLQItems and RetryDLQ are the seed's names.
 func (s *Store) DLQSize() int {
 	list, err := s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 1<<30)
 	if err != nil {

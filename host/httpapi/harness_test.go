@@ -62,7 +62,7 @@ func doerHost(t testing.TB) *host.Host {
 	t.Cleanup(func() { _ = h.Shutdown(context.Background()) })
 	wasm := enginetest.Doer(t,
 		abi.EffectGrant{Kind: abi.KindCall, Targets: []string{"peer:*"}}, abi.EffectGrant{Kind: abi.KindDelay}, abi.EffectGrant{Kind: abi.KindSequential},
-		abi.EffectGrant{Kind: abi.KindCancel},
+		abi.EffectGrant{Kind: abi.KindCancel}, abi.EffectGrant{Kind: abi.KindDispatch, Targets: []string{"*"}},
 	)
 	_, err = h.Deploy(context.Background(), host.DeployRequest{Module: "doer", Wasm: wasm})
 	require.NoError(t, err)
