@@ -54,6 +54,7 @@ func TestRetryDeadletters_rate(t *testing.T) {
 func TestRetryDeadletters_gone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := withLetters(t, 4)
+		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 		defer cancel()
 		r := httptest.NewRequestWithContext(ctx, http.MethodPost, lettersURL+"/retry?rate=1", nil)
@@ -61,6 +62,7 @@ func TestRetryDeadletters_gone(t *testing.T) {
 		r.Header.Set("Accept", "text/event-stream")
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
+		require.Equal(t, 2500*time.Millisecond, time.Since(start))
 		require.Equal(t, map[int]int{1: 1, 2: 3}, drives(t, h))
 		require.Contains(t, w.Body.String(), `data: {"retried":3,"fed":0,"of":4}`)
 		require.Contains(t, w.Body.String(), "event: error\ndata: {")

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -59,13 +60,25 @@ func TestPolicy_roundTrip(t *testing.T) {
 		body, err := json.Marshal(p)
 		require.NoError(t, err)
 		shown, held := put(t, body)
-		require.Equal(t, p.Host(), held)
+		keeps(t, reflect.ValueOf(p), reflect.ValueOf(shown.Policy))
 		require.Equal(t, held.String(), shown.Policy.Host().String(), "what is shown is what is in force")
 		body, err = json.Marshal(shown.Policy)
 		require.NoError(t, err)
 		again, _ := put(t, body)
 		require.Equal(t, shown, again)
 	})
+}
+
+// keeps checks that each field which is given is as it was given.
+func keeps(t require.TestingT, given, shown reflect.Value) {
+	for i := range given.NumField() {
+		switch f := given.Field(i); {
+		case f.Kind() == reflect.Struct:
+			keeps(t, f, shown.Field(i))
+		case !f.IsZero():
+			require.Equal(t, f.Interface(), shown.Field(i).Interface(), given.Type().Field(i).Name)
+		}
+	}
 }
 
 func TestReadPolicy_refused(t *testing.T) {
