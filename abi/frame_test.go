@@ -62,6 +62,9 @@ func TestOutput_roundTrip(t *testing.T) {
 		require.Len(t, b, want.Size())
 		var got abi.Output
 		require.NoError(t, got.Decode(b))
+		if len(b) == abi.OutputHeaderLen { // sections of nothing come back as none
+			want.Body, want.Code, want.Text = nil, nil, nil
+		}
 		require.Equal(t, want, got)
 		require.Error(t, got.Decode(append(b, 0)))
 		require.Error(t, got.Decode(b[:len(b)-1]))

@@ -110,7 +110,10 @@ func nodes(effects []Effect) []abi.Effect {
 func (effects Effects) Append(b []byte) []byte {
 	b = pack.AppendArrayLen(b, len(effects))
 	for i := range effects {
-		node := effects[i].Describe()
+		node := &effects[i].node
+		if node.Kind == "" { // the zero Effect
+			node = &abi.Effect{Kind: abi.KindNone}
+		}
 		b = node.Append(b)
 	}
 	return b
