@@ -14,6 +14,7 @@ type Failed struct {
 	ID      string `msgpack:"id"`
 	Code    string `msgpack:"code"`
 	Message string `msgpack:"message"`
+	Have    int64  `msgpack:"have"` // of a version_conflict: the version of the stream
 }
 
 // Loaded is a page of the stream.
@@ -32,36 +33,30 @@ type LoadedEvent struct {
 
 func stored(s *State, a Stored, env *sdk.Env) (sdk.Effects, error) {
 	switch {
-	case s.Pending != nil && s.Pending.ID == a.ID:
+	case s.Pending != nil && s.Pending.ID == a.ID && a.Version == s.Version+1:
 		e := s.Pending.Event
-		s.Pending = nil
+		s.Pending, s.Failure = nil, ""
 		s.apply(e, a.Version)
 		return append(announce(e, a.Position), s.advance(env)...), nil
-	case !s.busy() && a.Version > s.Version: // an event that had been given up, stored by a redrive
+	case a.Version > s.Version && !s.busy(): // an event that had been given up, stored by a redrive
 		return s.load(env), nil
 	}
 	return nil, sdk.Unchanged
 }
 
 func notStored(s *State, a Failed, env *sdk.Env) (sdk.Effects, error) {
-	if s.Pending == nil || s.Pending.ID != a.ID {
-		return nil, sdk.Unchanged // once more what had been given up
-	}
-	own := s.Pending.Own
-	s.Pending = nil
-	var effects sdk.Effects
-	switch {
-	case a.Code == "version_conflict":
-		effects = s.load(env)
-	case !own: // else it would try the same again for ever
-		effects = s.advance(env)
+	mine := s.Pending != nil && s.Pending.ID == a.ID && !s.Loading
+	redriven := !s.busy()
+	known := a.Code == "version_conflict" && a.Have <= s.Version
+	if !mine && !redriven || redriven && known {
+		return nil, sdk.Unchanged
 	}
 	s.Failure = a.Code + ": " + a.Message
-	return effects, nil
+	return s.load(env), nil // whatever the code: an event may be stored although the answer is that it failed
 }
 
 func loaded(s *State, a Loaded, env *sdk.Env) (sdk.Effects, error) {
-	if s.Pending != nil {
+	if s.Pending != nil && !s.Loading {
 		return nil, sdk.Unchanged // of a redrive; if there is something new, the pending event is going to meet it
 	}
 	var effects sdk.Effects
@@ -72,21 +67,22 @@ func loaded(s *State, a Loaded, env *sdk.Env) (sdk.Effects, error) {
 			effects = append(effects, announce(e.Data, e.Position)...)
 		}
 	}
-	s.Loading = false
-	switch {
-	case a.More:
-		effects = append(effects, s.load(env)...)
-	case len(effects) > 0: // else it would meet the same conflict for ever
-		effects = append(effects, s.advance(env)...)
+	if a.More {
+		return append(effects, s.load(env)...), nil
 	}
-	return effects, nil
+	again := s.Pending != nil && s.Pending.Own && len(effects) == 0
+	s.Pending, s.Loading = nil, false
+	if again {
+		return nil, nil // what it would do next is what has just failed
+	}
+	return append(effects, s.advance(env)...), nil
 }
 
 func notLoaded(s *State, a Failed, _ *sdk.Env) (sdk.Effects, error) {
 	if !s.Loading {
 		return nil, sdk.Unchanged
 	}
-	s.Loading, s.Failure = false, a.Code+": "+a.Message
+	s.Pending, s.Loading, s.Failure = nil, false, a.Code+": "+a.Message
 	return nil, nil
 }
 

@@ -20,8 +20,9 @@
 //
 // # When it fails
 //
-// A stream that has another version than the order has events that the order does not know: it loads them and goes on from there. Any other failure to store
-// or load is in State.Failure and a dead letter; redriven, it lets the order go on.
+// When an event cannot be stored, at the version that the order has or at all, the order loads what the stream has behind that version, and goes on from
+// there: somebody else may have been there, and the event itself may be. What failed for good is in State.Failure and a dead letter; redriven, it lets the
+// order go on.
 //
 // Answers that come late, from a redrive or after the payment timed out, find an order that has moved on. A payment of a cancelled order is
 // refunded; what would change nothing is ignored.

@@ -97,20 +97,48 @@ func TestOrder_conflict(t *testing.T) {
 		Pending: &Pending{ID: "store-3", Event: Event{Type: orderPaid}, Own: true}}
 	s := sdktest.Given(t, orders, given).Configured(sdk.Pack(bank)).Of("acme/orders/7")
 	want := given
-	want.Pending, want.Loading, want.Failure = nil, true, "version_conflict: order-7"
+	want.Loading, want.Failure = true, "version_conflict: order-7"
 	s.When("not_stored", Failed{ID: "store-3", Code: "version_conflict", Message: "order-7"}).Then(want,
 		sdk.Load("order-7", 2).OK("loaded").Err("not_loaded"))
 	s.When("cancel", nil).Rejected("busy")
 
 	noted, gone := Event{Type: "order_noted", Order: "7"}, Event{Type: orderCancelled, Order: "7", Customer: "ann", Reason: "by hand"}
-	want.Version, want.Failure = 2, ""
+	want.Version = 2
 	s.When("loaded", Loaded{[]LoadedEvent{{noted.Type, 2, 50, noted}}, true}).Then(want,
 		sdk.Publish("orders", noted).Key("7"), sdk.Project("orders_by_customer", 50),
 		sdk.Load("order-7", 3).OK("loaded").Err("not_loaded"))
 
-	want.Status, want.Reason, want.Version, want.Payment, want.Loading = cancelled, "by hand", 3, paymentReturned, false
+	want.Status, want.Reason, want.Version, want.Payment, want.Loading, want.Pending = cancelled, "by hand", 3, paymentReturned, false, nil
 	s.When("loaded", Loaded{[]LoadedEvent{{gone.Type, 3, 52, gone}}, false}).Then(want,
 		sdk.Publish("orders", gone).Key("7"), sdk.Project("orders_by_customer", 52), ask("refund"))
+}
+
+// The store was deleted, and its stream is still there: placing the order again finds what has become of it.
+func TestOrder_newLife(t *testing.T) {
+	events := []LoadedEvent{
+		{orderPlaced, 1, 50, Event{Order: "7", Customer: "ann", Items: tea, Total: 2000}}, {orderPaid, 2, 51, Event{Order: "7", Customer: "ann"}},
+	}
+	for n, want := range map[int]State{1: order(placed, paymentAsked, 1, nil), 2: order(paid, paymentMade, 2, nil)} {
+		var effects []sdk.Effect
+		want.Failure = "version_conflict: "
+		for _, e := range events[:n] {
+			e.Data.Type = e.Type
+			effects = append(effects, sdk.Publish("orders", e.Data).Key("7"), sdk.Project("orders_by_customer", e.Position))
+		}
+		if n == 1 {
+			effects = append(effects, ask("charge").ID("payment").OK("payment_ok").Err("payment_failed"),
+				sdk.Delay(30*time.Second, "payment_timed_out", struct{}{}).ID("payment_timeout"))
+		}
+		s := scenario(t, bank).When("place", Place{"ann", tea}).
+			When("not_stored", Failed{ID: "store-1", Code: "version_conflict", Have: int64(n)}).
+			When("loaded", Loaded{events[:n], false}).Then(want, effects...)
+		if n == 2 {
+			e := Event{Type: orderCancelled, Order: "7", Customer: "ann", At: at(4), Reason: "r"}
+			want.Status, want.Reason, want.Version, want.Payment, want.Failure = cancelled, "r", 3, paymentReturned, ""
+			s.When("cancel", Cancel{"r"}).When("order_cancelled", Stored{ID: "store-4", Version: 3, Position: 60}).
+				Then(want, sdk.Publish("orders", e).Key("7"), sdk.Project("orders_by_customer", 60), ask("refund"))
+		}
+	}
 }
 
 func TestPlace_refused(t *testing.T) {

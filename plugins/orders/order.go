@@ -39,9 +39,9 @@ type State struct {
 	Version  int64  `msgpack:"version"` // of the event stream, as far as it is applied
 
 	Payment string   `msgpack:"payment"` // see payment.go
-	Pending *Pending `msgpack:"pending"` // the event that is being stored, if one is
+	Pending *Pending `msgpack:"pending"` // the event that is being stored, or may be, if one is
 	Loading bool     `msgpack:"loading"` // events that the order does not know are being loaded
-	Failure string   `msgpack:"failure"` // why the last event could not be stored, or loaded; empty again with the next one
+	Failure string   `msgpack:"failure"` // why the last event could not be stored, or others loaded; empty again with the next one
 }
 
 // Clone makes rejections cheap: items and a pending event are never changed, only replaced.
@@ -79,7 +79,7 @@ func (s *State) busy() bool { return s.Pending != nil || s.Loading }
 
 // apply makes the state what it is after an event.
 func (s *State) apply(e Event, version int64) {
-	s.Version, s.Failure = version, ""
+	s.Version = version
 	switch e.Type {
 	case orderPlaced:
 		s.Status, s.Customer, s.Items, s.Total = placed, e.Customer, e.Items, e.Total
