@@ -221,7 +221,7 @@
 //	publish      target (topic), body (event), key
 //	append       target (event stream), events, expect
 //	load         target (event stream), from
-//	project      target (projection), body (event)
+//	project      target (projection), body (position of an event, uint)
 //	dispatch     target (address), body (an action)
 //	cancel       id
 //

@@ -51,43 +51,56 @@ type Effect struct {
 	Children []Effect      // children: of parallel and sequential
 }
 
-// Append appends the encoding of e.
+// Append appends the encoding of e. Guests pay for each call in it, so that keys are written as they are encoded.
 func (e *Effect) Append(b []byte) []byte {
 	n := 1 + count(e.ID != "") + count(e.Target != "") + count(e.OK != "") + count(e.Err != "") + count(e.Retry != "") +
 		count(e.Timeout != 0) + count(e.After != 0) + count(e.Key != "") + count(e.Expect != nil) + count(e.From != 0) +
 		count(e.Body != nil) + count(e.Events != nil) + count(e.Children != nil)
 	b = pack.AppendMapLen(b, n)
-	b = appendField(b, "kind", string(e.Kind))
-	for _, f := range [...]struct{ name, value string }{{"id", e.ID}, {"target", e.Target}, {"ok", e.OK}, {"err", e.Err}, {"retry", e.Retry}, {"key", e.Key}} {
-		if f.value != "" {
-			b = appendField(b, f.name, f.value)
-		}
-	}
+	b = appendText(b, "\xa4kind", string(e.Kind))
+	b = appendText(b, "\xa2id", e.ID)
+	b = appendText(b, "\xa6target", e.Target)
+	b = appendText(b, "\xa2ok", e.OK)
+	b = appendText(b, "\xa3err", e.Err)
+	b = appendText(b, "\xa5retry", e.Retry)
+	b = appendText(b, "\xa3key", e.Key)
 	if e.Timeout != 0 {
-		b = pack.AppendInt(pack.AppendString(b, "timeout"), int64(e.Timeout))
+		b = pack.AppendInt(append(b, "\xa7timeout"...), int64(e.Timeout))
 	}
 	if e.After != 0 {
-		b = pack.AppendInt(pack.AppendString(b, "after"), int64(e.After))
+		b = pack.AppendInt(append(b, "\xa5after"...), int64(e.After))
 	}
 	if e.Expect != nil {
-		b = pack.AppendInt(pack.AppendString(b, "expect"), *e.Expect)
+		b = pack.AppendInt(append(b, "\xa6expect"...), *e.Expect)
 	}
 	if e.From != 0 {
-		b = pack.AppendUint(pack.AppendString(b, "from"), e.From)
+		b = pack.AppendUint(append(b, "\xa4from"...), e.From)
 	}
 	if e.Body != nil {
-		b = append(pack.AppendString(b, "body"), e.Body...)
+		b = append(append(b, "\xa4body"...), e.Body...)
 	}
 	if e.Events != nil {
-		b = pack.AppendArrayLen(pack.AppendString(b, "events"), len(e.Events))
+		b = pack.AppendArrayLen(append(b, "\xa6events"...), len(e.Events))
 		for _, event := range e.Events {
 			b = append(b, event...)
 		}
 	}
 	if e.Children != nil {
-		b = AppendEffects(pack.AppendString(b, "children"), e.Children)
+		b = AppendEffects(append(b, "\xa8children"...), e.Children)
 	}
 	return b
+}
+
+// appendText appends a field of text, unless that is empty; key is encoded.
+func appendText(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(b, key...)
+	if len(value) < 32 {
+		return append(append(b, 0xa0|byte(len(value))), value...)
+	}
+	return pack.AppendString(b, value)
 }
 
 // AppendEffects appends a list of effects as a msgpack array.
@@ -104,10 +117,6 @@ func count(present bool) int {
 		return 1
 	}
 	return 0
-}
-
-func appendField(b []byte, name, value string) []byte {
-	return pack.AppendString(pack.AppendString(b, name), value)
 }
 
 // EffectError says that bytes are not an effect list of this ABI.

@@ -365,3 +365,7 @@ func TypeOf(b []byte) ([]byte, error) {
 	}
 	return typ, r.Err()
 }
+
+func appendField(b []byte, name, value string) []byte {
+	return pack.AppendString(pack.AppendString(b, name), value)
+}

@@ -9,6 +9,9 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/eventbus"
+	"github.com/crhost/crhost/effects/eventstore"
+	"github.com/crhost/crhost/effects/projection"
 	"github.com/crhost/crhost/host/engine/meter"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
@@ -42,8 +45,16 @@ type Config struct {
 	// CacheDir keeps compiled modules between runs; it is made when it is not there. Empty means that each run compiles anew: about 1 s for a module in Go.
 	CacheDir string
 
-	// Calls perform call effects, by the name that their target begins with, up to a colon. "http" is built in; one given here takes its place. Kinds perform
-	// publish, append, load and project; without a handler such effects are dead at once.
+	// Bus and Events are where publish and append effects go. They default to ones in memory. The host does not close what it is given.
+	Bus    eventbus.Bus
+	Events eventstore.Store
+
+	// Projections are the read models that project effects name, of every tenant; Models is where they are kept, by default in memory.
+	Projections []projection.Projection
+	Models      projection.Store
+
+	// Calls perform call effects, by the name that their target begins with, up to a colon. "http" is built in; one given here takes its place. Kinds take the
+	// place of what performs publish, append, load and project.
 	Calls map[string]effects.Handler
 	Kinds map[abi.Kind]effects.Handler
 

@@ -9,7 +9,11 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/effects"
+	busmemory "github.com/crhost/crhost/effects/eventbus/memory"
+	"github.com/crhost/crhost/effects/events"
+	eventmemory "github.com/crhost/crhost/effects/eventstore/memory"
 	"github.com/crhost/crhost/effects/httpcall"
+	modelmemory "github.com/crhost/crhost/effects/projection/memory"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
 	"github.com/crhost/crhost/host/observe"
@@ -44,7 +48,28 @@ type Handler = effects.Handler
 // newOutbox makes the outbox of a host, with the built-in handlers and those of the config.
 func (h *Host) newOutbox(c Config) (*outbox.Outbox, error) {
 	h.http = httpcall.New(httpcall.Config{Secret: c.Secret, Private: h.private, Redirect: h.granted})
-	handlers := effects.Registry{Calls: map[string]effects.Handler{"http": h.http}, Kinds: c.Kinds}
+	log, models := c.Events, c.Models
+	if log == nil {
+		log = eventmemory.New()
+	}
+	if models == nil {
+		models = modelmemory.New()
+	}
+	h.projections = newProjections(log, models, c.Projections)
+	bus := c.Bus
+	if bus == nil {
+		bus = busmemory.New(busmemory.Config{})
+		h.bus = bus
+	}
+	handlers := effects.Registry{Calls: map[string]effects.Handler{"http": h.http}, Kinds: events.Handlers(events.Config{
+		Store: log, Bus: bus, Projection: func(tenant, name string) (events.Projection, bool) {
+			r, ok := h.projections.of(tenant, name)
+			return r, ok
+		},
+	})}
+	for kind, handler := range c.Kinds {
+		handlers.Kinds[kind] = handler
+	}
 	for name, handler := range c.Calls {
 		handlers.Calls[name] = handler
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects/eventbus"
 	"github.com/crhost/crhost/effects/httpcall"
 	"github.com/crhost/crhost/host/deploy"
 	"github.com/crhost/crhost/host/engine"
@@ -28,7 +29,10 @@ type Host struct {
 	registry *deploy.Registry
 	outbox   *outbox.Outbox
 	http     *httpcall.Handler
-	closing  atomic.Bool
+	bus      eventbus.Bus // nil when it is not ours to close
+
+	projections *projections
+	closing     atomic.Bool
 }
 
 // Open starts a host, with the modules that were active in its journal. The caller must call Shutdown.
@@ -241,6 +245,10 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	h.registry.Refuse(&Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"})
 	err := h.outbox.Close(ctx) // what runs finishes, and feeds back
 	h.http.Close()
+	h.projections.close()
+	if h.bus != nil {
+		err = errors.Join(err, h.bus.Close())
+	}
 	err = errors.Join(err, h.registry.Close(ctx))
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrShutdownTimeout, errors.Join(err, ctx.Err()))

@@ -42,7 +42,9 @@ func Publish[E any](topic string, event E) Effect {
 	return Effect{abi.Effect{Kind: abi.KindPublish, Target: topic, Body: Pack(event)}}
 }
 
-// Append adds events, each a struct or map, to an event stream, whatever its version is; see Expect.
+// Append adds events to an event stream, whatever its version is; see Expect. Each is a struct or map with a field type, a text; the host keeps
+// that, and the number in a field schema, apart from the rest, which is the event's data. It feeds back stream, version and position, or a failure with
+// the code version_conflict when the stream was not as expected.
 func Append[E any](stream string, events ...E) Effect {
 	packed := make([][]byte, len(events))
 	for i, event := range events {
@@ -51,14 +53,16 @@ func Append[E any](stream string, events ...E) Effect {
 	return Effect{abi.Effect{Kind: abi.KindAppend, Target: stream, Events: packed}}
 }
 
-// Load feeds back the events of an event stream from the given version on.
+// Load feeds back the events of an event stream from the given version on, as maps of type, schema, version, position, time and data. It is a page: more says
+// whether to load again, from the version that was fed back and 1.
 func Load(stream string, from uint64) Effect {
 	return Effect{abi.Effect{Kind: abi.KindLoad, Target: stream, From: from}}
 }
 
-// Project hands one event to one projection.
-func Project[E any](projection string, event E) Effect {
-	return Effect{abi.Effect{Kind: abi.KindProject, Target: projection, Body: Pack(event)}}
+// Project hands one event to one projection: the one at this position, as an append or a load fed it back. It is done when readers of the projection see
+// what the event changed.
+func Project(projection string, position uint64) Effect {
+	return Effect{abi.Effect{Kind: abi.KindProject, Target: projection, Body: Pack(position)}}
 }
 
 // Dispatch sends an action to another store of the same tenant.
@@ -110,7 +114,10 @@ func nodes(effects []Effect) []abi.Effect {
 func (effects Effects) Append(b []byte) []byte {
 	b = pack.AppendArrayLen(b, len(effects))
 	for i := range effects {
-		node := effects[i].Describe()
+		node := &effects[i].node
+		if node.Kind == "" { // the zero Effect
+			node = &abi.Effect{Kind: abi.KindNone}
+		}
 		b = node.Append(b)
 	}
 	return b

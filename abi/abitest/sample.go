@@ -86,7 +86,7 @@ func (t *trial) walk(number uint64, n int) []abi.ReduceInput {
 	for i := range walk {
 		s := t.samples[random.IntN(len(t.samples))]
 		now += random.Int64N(1_000_000_000)
-		meta := abi.Meta{Store: "default/abitest/main", Correlation: fmt.Sprint("c", i)}
+		meta := abi.Meta{Store: sampleStore, Correlation: fmt.Sprint("c", i)}
 		in := abi.ReduceInput{Action: s.action, Now: now, Body: s.body, Meta: meta.Append(nil)}
 		for j := range in.Seed {
 			in.Seed[j] = byte(random.Uint32())
@@ -96,7 +96,11 @@ func (t *trial) walk(number uint64, n int) []abi.ReduceInput {
 	return walk
 }
 
+// sampleStore is the address that every sample comes with: a guest may rely on there being one.
+const sampleStore = "default/abitest/main"
+
 // input is the one step that tries a sample.
 func (s sample) input() abi.ReduceInput {
-	return abi.ReduceInput{Action: s.action, Body: s.body, Now: 1_700_000_000_000_000_000}
+	meta := abi.Meta{Store: sampleStore}
+	return abi.ReduceInput{Action: s.action, Body: s.body, Now: 1_700_000_000_000_000_000, Meta: meta.Append(nil)}
 }

@@ -48,6 +48,7 @@ func Rooms() []Room {
 		{"effects/eventstore", []string{"abi"}},
 		{"effects/eventbus", []string{"abi"}},
 		{"effects/projection", []string{"abi", "effects/eventstore"}},
+		{"effects/events", []string{"abi", "effects/retry", "effects", "effects/eventstore", "effects/eventbus", "effects/projection"}},
 		{"host/observe", nil},
 		{"host/observe/slog", []string{"host/observe"}},
 		{"host/observe/prometheus", []string{"host/observe", "github.com/prometheus/client_golang"}},
@@ -60,7 +61,7 @@ func Rooms() []Room {
 		{"host/shard", []string{"abi", "effects", "host/observe", "host/journal", "host/engine", "host/ledger"}},
 		{"host/deploy", []string{"abi", "host/observe", "host/journal", "host/engine", "host/shard"}},
 		{"host", []string{
-			"abi", "effects", "effects/httpcall", "host/observe", "host/journal", "host/engine", "host/engine/meter", "host/ledger", "host/outbox", "host/shard",
+			"abi", "effects", "effects/httpcall", "effects/eventstore", "effects/eventbus", "effects/projection", "effects/events", "host/observe", "host/journal", "host/engine", "host/engine/meter", "host/ledger", "host/outbox", "host/shard",
 			"host/deploy", "github.com/vmihailenco/msgpack/v5",
 		}},
 		{"host/httpapi/jsonpack", []string{"abi"}},
