@@ -35,6 +35,9 @@ const (
 	DefaultTrapRate         = 10.0
 	DefaultTrapLimit        = shard.DefaultTrapLimit
 	DefaultCascadeLimit     = shard.DefaultCascade
+
+	DefaultHostConcurrency   = outbox.DefaultHostConcurrency
+	DefaultTenantConcurrency = outbox.DefaultTenantConcurrency
 )
 
 // Config of a host. The zero value is a host in memory with the defaults.
@@ -55,8 +58,8 @@ type Config struct {
 	Calls map[string]effects.Handler
 	Kinds map[abi.Kind]effects.Handler
 
-	// HostConcurrency and TenantConcurrency are how many effects are attempted at a time. Default to outbox.DefaultHostConcurrency and
-	// outbox.DefaultTenantConcurrency.
+	// HostConcurrency and TenantConcurrency are how many effects are attempted at a time. Default to DefaultHostConcurrency and
+	// DefaultTenantConcurrency.
 	HostConcurrency, TenantConcurrency int
 
 	// Policies are those that every tenant begins with, by name; see SetPolicy.
@@ -122,8 +125,8 @@ func (c Config) withDefaults() Config {
 	fill(&c.QueueDepth, DefaultQueueDepth)
 	fill(&c.TrapLimit, DefaultTrapLimit)
 	fill(&c.CascadeLimit, DefaultCascadeLimit)
-	fill(&c.HostConcurrency, outbox.DefaultHostConcurrency)
-	fill(&c.TenantConcurrency, outbox.DefaultTenantConcurrency)
+	fill(&c.HostConcurrency, DefaultHostConcurrency)
+	fill(&c.TenantConcurrency, DefaultTenantConcurrency)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.Residents, DefaultResidents)
 	fill(&c.Stores, DefaultStores)

@@ -23,6 +23,9 @@ import (
 // Policy says how effects are tried and their targets spared; its zero value is the documented default.
 type Policy = outbox.Policy
 
+// DefaultTargetConcurrency is how many attempts a target gets at a time, unless its policy says otherwise.
+const DefaultTargetConcurrency = outbox.DefaultConcurrency
+
 // NamedPolicy is a policy with its name.
 type NamedPolicy = outbox.NamedPolicy
 
@@ -257,9 +260,16 @@ func (h *Host) letter(tenant, id string, do func(journal.ModuleID, journal.Lette
 
 // RetryDeadLetters retries all that match, oldest first, at most so many a second (0 = 100), and returns how many it retried. It stops after an error.
 func (h *Host) RetryDeadLetters(ctx context.Context, f DeadLetterFilter, perSecond float64) (int, error) {
+	retried := 0
+	err := h.RetryEachDeadLetter(ctx, f, perSecond, func(DeadLetter, int) { retried++ })
+	return retried, err
+}
+
+// RetryEachDeadLetter is RetryDeadLetters for who wants to follow it: each is told of every letter after it was retried, and of how many matched.
+func (h *Host) RetryEachDeadLetter(ctx context.Context, f DeadLetterFilter, perSecond float64, each func(d DeadLetter, of int)) error {
 	list, err := h.DeadLetters(f, 1<<30)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	const defaultRate = 100
 	if perSecond <= 0 {
@@ -267,23 +277,24 @@ func (h *Host) RetryDeadLetters(ctx context.Context, f DeadLetterFilter, perSeco
 	}
 	pace := time.NewTicker(max(time.Duration(float64(time.Second)/perSecond), 1))
 	defer pace.Stop()
-	retried := 0
-	for _, d := range list {
+	for i, d := range list {
+		if i > 0 {
+			select {
+			case <-ctx.Done():
+				return &Error{Code: abi.CodeCanceled, Text: "the caller went away", Err: context.Cause(ctx)}
+			case <-pace.C:
+			}
+		}
 		err := h.RetryDeadLetter(ctx, f.Tenant, d.ID)
 		switch {
 		case errors.Is(err, ErrNotFound): // somebody else was faster
 		case err != nil:
-			return retried, err
+			return err
 		default:
-			retried++
-		}
-		select {
-		case <-ctx.Done():
-			return retried, &Error{Code: abi.CodeCanceled, Text: "the caller went away", Err: context.Cause(ctx)}
-		case <-pace.C:
+			each(d, len(list))
 		}
 	}
-	return retried, nil
+	return nil
 }
 
 // OpenEffect is a leaf that is not done.
@@ -330,7 +341,7 @@ func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	return s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 0)
 }
 
-// DLQSize, DLQItems and RetryDLQ are the seed's names for dead letters: how many, which, and do all of them again.
+// DLQSize is how many dead letters the store has. DLQSize, DLQItems and RetryDLQ are the seed's names.
 func (s *Store) DLQSize() int {
 	list, err := s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 1<<30)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -161,6 +162,25 @@ func (s *Store) Wait(ctx context.Context, seq uint64) error {
 		return err
 	}
 	return waitError(s.host.outbox.Wait(ctx, life, seq))
+}
+
+// WaitAll returns when action seq is durable, and its leaves and all that they caused are done. Errors are *Error, CodeNotFound when the store has no such action, or
+// keeps it no more.
+func (s *Store) WaitAll(ctx context.Context, seq uint64) error {
+	if err := s.Wait(ctx, seq); err != nil {
+		return err
+	}
+	for a, err := range s.History(ctx, seq, seq) {
+		var gap *GapError
+		switch {
+		case errors.As(err, &gap):
+			continue
+		case err != nil:
+			return err
+		}
+		return waitError(s.host.outbox.WaitAll(ctx, a.Correlation))
+	}
+	return &Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("action %d of store %s is not kept any more", seq, s.address)}
 }
 
 // StoreMetrics are a store's counts since it was loaded, in the seed's words.

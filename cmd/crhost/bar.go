@@ -51,8 +51,13 @@ func (b *bar) line(elapsed time.Duration) string {
 	if sent >= b.total {
 		return fmt.Sprintf("%s  the host checks and compiles it, %.1f s", b.name, elapsed.Seconds())
 	}
-	full := sent * barWidth / b.total
-	return fmt.Sprintf("%s  [%s%s] %d of %d KiB", b.name, strings.Repeat("#", full), strings.Repeat("-", barWidth-full), sent>>10, b.total>>10)
+	return progress(b.name, sent, b.total) + fmt.Sprintf(" %d of %d KiB", sent>>10, b.total>>10)
+}
+
+// progress is a bar.
+func progress(name string, done, total int) string {
+	full := done * barWidth / total
+	return fmt.Sprintf("%s  [%s%s]", name, strings.Repeat("#", full), strings.Repeat("-", barWidth-full))
 }
 
 type countingReader struct {

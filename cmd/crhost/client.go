@@ -27,9 +27,14 @@ type request struct {
 	length       int64     // of the body, where net/http cannot see it; 0 = not said
 }
 
+// tenantPath is a route below a tenant.
+func tenantPath(tenant string, rest ...string) string {
+	return "/v1/tenants/" + segment(tenant) + strings.Join(append([]string{""}, rest...), "/")
+}
+
 // modulePath is the route of a module.
 func modulePath(tenant, module string, rest ...string) string {
-	return "/v1/tenants/" + segment(tenant) + "/modules/" + segment(module) + strings.Join(append([]string{""}, rest...), "/")
+	return tenantPath(tenant, append([]string{"modules", segment(module)}, rest...)...)
 }
 
 // storePath is the route of a store.

@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,6 +23,7 @@ type process struct {
 	terminal       bool // stderr is one
 	getenv         func(string) string
 	readFile       func(string) ([]byte, error)
+	stat           func(string) (fs.FileInfo, error)
 }
 
 func main() {
@@ -37,6 +39,6 @@ func theProcess() process {
 		name: os.Args[0], args: os.Args[1:],
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		terminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
-		getenv:   os.Getenv, readFile: os.ReadFile,
+		getenv:   os.Getenv, readFile: os.ReadFile, stat: os.Stat,
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
 )
 
 func (c *cli) resume() *cobra.Command {
-	return &cobra.Command{
+	var skip bool
+	cmd := &cobra.Command{
 		Use:     "resume ADDRESS",
 		Short:   "Let a halted store go on",
 		Example: "crhost resume counter",
@@ -17,11 +19,17 @@ func (c *cli) resume() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := c.call(cmd.Context(), request{method: http.MethodPost, path: storePath(a, "resume")}); err != nil {
+			query := url.Values{}
+			if skip {
+				query.Set("skip", "true")
+			}
+			if _, err := c.call(cmd.Context(), request{method: http.MethodPost, path: storePath(a, "resume"), query: query}); err != nil {
 				return err
 			}
 			c.did("resumed", a.String())
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&skip, "skip", false, "what an effect feeds back, and the reducer traps on, becomes a dead letter")
+	return cmd
 }

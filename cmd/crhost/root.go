@@ -46,17 +46,8 @@ func (c *cli) root() *cobra.Command {
 		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
 		SilenceUsage:               true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			hint := "see the commands: crhost help"
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean: crhost " + near[0]
-			}
-			return usage(hint, "there is no command %q", args[0])
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:                       noCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.fromEnvironment(cmd.Flags()); err != nil {
 				return err
@@ -64,7 +55,7 @@ func (c *cli) root() *cobra.Command {
 			if c.output != "text" && c.output != "json" {
 				bad := c.output
 				c.output = "text"
-				return usage("crhost "+cmd.Name()+" -o json", "-o %q is neither text nor json", bad)
+				return usage(cmd.CommandPath()+" -o json", "-o %q is neither text nor json", bad)
 			}
 			return nil
 		},
@@ -80,9 +71,35 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.serve(), c.deploy(), c.unload(), c.modules(), c.versions(), c.stores(),
 		c.send(), c.state(), c.watch(), c.history(), c.resume(), c.delete(),
+		c.effects(), c.dlq(), c.breaker(), c.policy(),
 		c.inspect(), c.bench(),
 	)
 	return root
+}
+
+// group is a command of several.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: noCommand, SuggestionsMinimumDistance: 2,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// noCommand refuses arguments of what has commands: they are meant to be one.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see the commands: crhost help"
+	if cmd.HasParent() {
+		hint = "see the commands: " + cmd.CommandPath() + " --help"
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean: " + cmd.CommandPath() + " " + near[0]
+	}
+	return usage(hint, "there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "crhost "))
 }
 
 // fromEnvironment sets the flags that were not given from CRHOST_NAME.
@@ -110,10 +127,11 @@ func takes(names ...string) cobra.PositionalArgs {
 		if cmd.Example == "" {
 			hint = "see how: " + cmd.CommandPath() + " --help"
 		}
+		name := strings.TrimPrefix(cmd.CommandPath(), "crhost ")
 		if len(args) < len(names) {
-			return usage(hint, "%s needs %s", cmd.Name(), strings.Join(names[len(args):], " and "))
+			return usage(hint, "%s needs %s", name, strings.Join(names[len(args):], " and "))
 		}
-		return usage(hint, "%s takes no %q", cmd.Name(), args[len(names)])
+		return usage(hint, "%s takes no %q", name, args[len(names)])
 	}
 }
 

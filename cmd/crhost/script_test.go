@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/engine/enginetest"
 )
 
@@ -27,10 +28,15 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"crhost": mai
 //	interrupt       interrupts it and waits for its end; what it wrote is in serve.out and serve.err
 //	exits N ARGS    runs crhost with ARGS and checks its exit code
 //	mask FILE       writes it to the file masked without what differs from run to run: times, digests, ports
+//	peer            starts an HTTP server on loopback and sets PEER (host:port); it is up
+//	peer up|down    from now on it answers 200 or 500
+//	peer got TEXT   checks that the header Authorization of the last request was TEXT
+//	done ADDR SEQ   waits until the effects of an action are done
+//	letter          sets LETTER to the first id of a dead letter that the last command printed
 //
 // and the files counter.wasm (the shipped plugin), small.wasm (a counter in WebAssembly text), attack.wasm (the same; its action attack
-// traps), schema2.wasm (another schema number) hollow.wasm (a valid module that exports nothing)
-// and forgetful.wasm (it keeps no state and says so to nobody).
+// traps), schema2.wasm (another schema number), hollow.wasm (a valid module that exports nothing), doer.wasm (a counter that asks
+// for whatever effects its action do has; see enginetest.Doer) and forgetful.wasm (it keeps no state and says so to nobody).
 func TestScripts(t *testing.T) {
 	guests := buildGuests(t)
 	cache := t.TempDir()
@@ -47,9 +53,13 @@ func TestScripts(t *testing.T) {
 			s := &background{}
 			env.Values[backgroundKey{}] = s
 			env.Defer(s.kill)
+			p := &peer{}
+			env.Values[peerKey{}] = p
+			env.Defer(p.close)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe, "interrupt": cmdInterrupt, "exits": cmdExits, "mask": cmdMask},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe, "interrupt": cmdInterrupt, "exits": cmdExits, "mask": cmdMask,
+			"peer": cmdPeer, "done": cmdDone, "letter": cmdLetter},
 	})
 }
 
@@ -64,6 +74,7 @@ func buildGuests(t *testing.T) map[string][]byte {
 		"counter.wasm":   counter,
 		"small.wasm":     enginetest.Counter(t),
 		"attack.wasm":    enginetest.Attacker(t, `(func (export "cr1_reduce") (param $len i32) (result i64) unreachable)`),
+		"doer.wasm":      enginetest.Doer(t, abi.EffectGrant{Kind: abi.KindCall, Targets: []string{"http:*"}}, abi.EffectGrant{Kind: abi.KindDelay}),
 		"forgetful.wasm": enginetest.Guest(t, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
 		"hollow.wasm":    []byte("\x00asm\x01\x00\x00\x00"),
 		"schema2.wasm":   enginetest.GuestWith(t, m, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
@@ -155,6 +166,7 @@ func cmdMask(ts *testscript.TestScript, neg bool, args []string) {
 		{`\b\d+ bytes`, "N bytes"},
 		{`"correlation":"[0-9a-f]+"`, `"correlation":"ID"`},
 		{`"fuel":\d+`, `"fuel":N`},
+		{`[0-9a-f]{32}(\.\d+\.\d+)`, `LIFE$1`},
 		{`(?m)^  \S*/crhost `, "  crhost "},
 		{` +\n`, "\n"},
 	} {

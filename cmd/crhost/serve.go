@@ -102,7 +102,14 @@ func (s *server) check() error {
 	if err := f.host.Validate(); err != nil {
 		return usage("see the flags: crhost serve --help", "%s", err)
 	}
-	s.plugins, err = s.readPlugins()
+	if s.plugins, err = s.readPlugins(); err != nil {
+		return err
+	}
+	if f.host.Policies, err = s.readPolicies(); err != nil {
+		return err
+	}
+	known, err := s.readSecrets()
+	f.host.Secret = known.lookup
 	return err
 }
 

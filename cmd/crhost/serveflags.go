@@ -20,7 +20,7 @@ type serveFlags struct {
 	listen, hostname string
 	insecure, memory bool
 
-	plugins, configs, grants []string
+	plugins, configs, grants, secrets, policies []string
 
 	host host.Config
 
@@ -39,17 +39,26 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.configs, "config", nil, "NAME=FILE.json with the config of a --plugin; may be repeated")
 	flags.StringArrayVar(&f.grants, "grant", nil, "NAME:EFFECT=TARGET that a --plugin may cause; may be repeated")
 
+	flags.StringArrayVar(&f.secrets, "secret", nil, "NAME=FILE with a secret that http calls may name, or TENANT/NAME=FILE; may be repeated")
+	flags.StringArrayVar(&f.policies, "policy", nil, "NAME=FILE.json with a policy that every tenant begins with; may be repeated")
+
 	h := &f.host
 	flags.StringVar(&h.CacheDir, "cache", "", "DIR for compiled code, so that a restart need not compile (default: none)")
 	flags.IntVar(&h.Shards, "shards", 0, "shards per module, each with a guest of its own (default: one per CPU)")
 	flags.IntVar(&h.QueueDepth, "queue-depth", host.DefaultQueueDepth, "actions that may wait for one store, or for the journal")
 	flags.IntVar(&h.Residents, "residents", host.DefaultResidents, "decoded states that one shard's guest keeps")
+	flags.IntVar(&h.Stores, "stores", host.DefaultStores, "stores that one shard keeps in memory; idle ones beyond are read from the journal when they are used")
 	flags.IntVar(&h.TailBytes, "tail-bytes", host.DefaultTailBytes, "actions since a store was last encoded, in bytes, that make it be encoded anew")
 	flags.Uint64Var(&h.RebuildFuel, "rebuild-fuel", host.DefaultRebuildFuel, "fuel of the actions since a store was last encoded that makes it be encoded anew")
 	flags.IntVar(&h.History, "history", host.DefaultHistory, "actions kept of each store; below 0 none")
 	flags.IntVar(&h.SubscriberBuffer, "subscriber-buffer", host.DefaultSubscriberBuffer, "actions a subscriber may lag before it gets a gap")
 	flags.Float64Var(&h.TrapRate, "trap-rate", host.DefaultTrapRate, "traps a second of one module before the stores that trapped lately are refused")
 	flags.BoolVar(&h.HaltOnCommandTrap, "halt-on-command-trap", false, "let a command that traps halt its store")
+
+	flags.IntVar(&h.TrapLimit, "trap-limit", host.DefaultTrapLimit, "traps on one feedback, one after another, that halt its store")
+	flags.IntVar(&h.CascadeLimit, "cascade-limit", host.DefaultCascadeLimit, "actions that may cause one another, one after another")
+	flags.IntVar(&h.HostConcurrency, "effect-concurrency", host.DefaultHostConcurrency, "effects attempted at a time")
+	flags.IntVar(&h.TenantConcurrency, "tenant-concurrency", host.DefaultTenantConcurrency, "effects of one tenant attempted at a time")
 
 	flags.DurationVar(&f.keepAlive, "keep-alive", httpapi.DefaultKeepAlive, "how often an idle stream says that it is alive")
 	flags.DurationVar(&f.writeTimeout, "write-timeout", httpapi.DefaultWriteTimeout, "how long a stream's client may take nothing")

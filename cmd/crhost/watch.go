@@ -62,7 +62,7 @@ func (c *cli) follow(ctx context.Context, stream io.Reader, name string, next, c
 		}
 		return "go on: crhost watch " + name + " --from " + strconv.FormatUint(next, 10)
 	}
-	err := eachEvent(stream, func(data []byte) error {
+	err := eachEvent(stream, func(_ string, data []byte) error {
 		var f httpapi.Frame
 		if err := json.Unmarshal(data, &f); err != nil {
 			return fmt.Errorf("read an event: %w", err)
@@ -109,14 +109,18 @@ func (c *cli) frame(f httpapi.Frame) {
 	}
 }
 
-// eachEvent calls use with the data of each event of a stream, until the stream ends or use returns an error, which is then returned. The
-// host puts the data of an event on one line.
-func eachEvent(stream io.Reader, use func(data []byte) error) error {
+// eachEvent calls use with the name and data of each event of a stream, until the stream ends or use returns an error, which is then returned. The
+// host puts the data of an event on one line, after its name.
+func eachEvent(stream io.Reader, use func(event string, data []byte) error) error {
+	event := ""
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
+		if name, ok := bytes.CutPrefix(lines.Bytes(), []byte("event: ")); ok {
+			event = string(name)
+		}
 		if data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); ok {
-			if err := use(data); err != nil {
+			if err := use(event, data); err != nil {
 				return err
 			}
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	modulePath = "/v1/tenants/{tenant}/modules/{module}"
+	tenantPath = "/v1/tenants/{tenant}"
+	modulePath = tenantPath + "/modules/{module}"
 	storePath  = modulePath + "/stores/{key}"
 )
 
@@ -181,12 +182,24 @@ func serveAction(x *exchange) error {
 		return err
 	}
 	defer cancel()
-	if wait != "" {
-		if err := s.Wait(ctx, seq); err != nil {
-			return err
-		}
+	if err := waitFor(ctx, s, seq, wait); err != nil {
+		return err
 	}
 	return x.find(ctx, s, seq)
+}
+
+// waitFor waits until the effects of an action are done.
+func waitFor(ctx context.Context, s *host.Store, seq uint64, wait string) (err error) {
+	switch wait {
+	case "direct":
+		err = s.Wait(ctx, seq)
+	case "all":
+		err = s.WaitAll(ctx, seq)
+	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &abi.Error{Code: abi.CodeTimeout, Text: fmt.Sprintf("the effects of action %d are not done yet", seq)}
+	}
+	return err
 }
 
 // find answers with one action of the history.

@@ -112,7 +112,8 @@ func newAPI(c Config) (*api, error) {
 		},
 		Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)},
 	}
-	for _, rt := range slices.Concat(a.actionRoutes(), a.storeRoutes(), a.moduleRoutes(), a.deployRoutes(), a.streamRoutes(), a.healthRoutes()) {
+	for _, rt := range slices.Concat(a.actionRoutes(), a.storeRoutes(), a.moduleRoutes(), a.deployRoutes(), a.streamRoutes(),
+		a.effectRoutes(), a.letterRoutes(), a.breakerRoutes(), a.policyRoutes(), a.healthRoutes()) {
 		a.add(doc, rt)
 	}
 	spec, err := json.MarshalIndent(doc, "", " ")
@@ -142,7 +143,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // noRoute answers what no route took: 405 when another method has one, else 404.
 func (a *api) noRoute(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		other := *r
 		other.Method = method
 		if _, pattern := a.mux.Handler(&other); pattern != "/" {

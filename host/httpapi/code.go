@@ -63,11 +63,19 @@ func answers() map[abi.Code]answer {
 }
 
 // place is what a request is about, for hints. Parts that it does not name are empty.
-type place struct{ tenant, module, key string }
+type place struct {
+	about               about
+	tenant, module, key string
+}
 
 // command is a command line about the module, with what follows its name.
 func (p place) command(verb, rest string) string {
 	line := strings.TrimRight("crhost "+verb+" "+p.module, " ") + rest
+	return p.ofTenant(line)
+}
+
+// ofTenant is a command line with the tenant, if it is not the default.
+func (p place) ofTenant(line string) string {
 	if p.tenant != "" && p.tenant != abi.DefaultTenant {
 		line += " --tenant " + p.tenant
 	}
@@ -95,10 +103,16 @@ func hint(code abi.Code, at place) string {
 	case abi.CodeUnknownAction, abi.CodeInternalAction, abi.CodeBadAction:
 		return "see what the module takes: " + at.command("modules", "")
 	case abi.CodeMalformed:
+		if at.about == aboutPolicy {
+			return "see how a policy looks: " + at.ofTenant("crhost policy list -o json")
+		}
 		return `an action is an object with a type, such as {"type":"increment","by":3}`
 	case abi.CodeBadAddress:
 		return "an address is MODULE, MODULE/KEY or TENANT/MODULE/KEY; in a URL the key is one escaped segment"
 	case abi.CodeNotFound:
+		if at.about != "" {
+			return "see which there are: " + at.ofTenant("crhost "+string(at.about))
+		}
 		if at.key != "" {
 			return "see which stores there are: " + at.command("stores", "")
 		}

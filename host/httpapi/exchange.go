@@ -34,6 +34,7 @@ type exchange struct {
 	*api
 	w       http.ResponseWriter
 	r       *http.Request
+	about   about
 	query   url.Values // nil when there is none
 	content string     // media type of the body
 }
@@ -45,7 +46,7 @@ func (x *exchange) fail(err error) {
 
 // place is what the request is about: its store, unless the module is not even there.
 func (x *exchange) place() place {
-	at := place{tenant: x.r.PathValue("tenant"), module: x.r.PathValue("module"), key: x.r.PathValue("key")}
+	at := place{about: x.about, tenant: x.r.PathValue("tenant"), module: x.r.PathValue("module"), key: x.r.PathValue("key")}
 	if at.key == "" {
 		return at
 	}
@@ -59,6 +60,12 @@ func (x *exchange) place() place {
 func (x *exchange) address() (abi.Address, error) {
 	a := abi.Address{Tenant: x.r.PathValue("tenant"), Module: x.r.PathValue("module"), Key: x.r.PathValue("key")}
 	return a, a.Validate()
+}
+
+// tenant reads the tenant of the path. Errors are abi.ErrBadAddress.
+func (x *exchange) tenant() (string, error) {
+	tenant := x.r.PathValue("tenant")
+	return tenant, abi.ValidateName("tenant", tenant)
 }
 
 // module reads the tenant and module of the path. Errors are abi.ErrBadAddress.
@@ -94,6 +101,22 @@ func parseNumber(what, s string) (uint64, error) {
 	}
 	return n, nil
 }
+
+// rate reads a query parameter that is so many a second; absent is 0. Errors are bad_request.
+func (x *exchange) rate(name string) (float64, error) {
+	s := x.query.Get(name)
+	if s == "" {
+		return 0, nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f > 0 && f <= maxRate) {
+		return 0, refusal(abi.CodeBadRequest, fmt.Sprintf("query parameter %s: %q is not a number above 0, up to %.0f", name, s, maxRate))
+	}
+	return f, nil
+}
+
+// maxRate is the largest rate, a second.
+const maxRate = 1e6
 
 // flag reads a query parameter; absent is false, without a value true. Errors are bad_request.
 func (x *exchange) flag(name string) (bool, error) {

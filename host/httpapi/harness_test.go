@@ -11,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/retry"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/engine/enginetest"
 	"github.com/crhost/crhost/host/httpapi"
@@ -41,6 +44,27 @@ func openHost(t testing.TB, c host.Config) *host.Host {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.Shutdown(context.Background()) })
 	_, err = h.Deploy(context.Background(), host.DeployRequest{Tenant: "default", Module: "counter", Wasm: enginetest.Counter(t)})
+	require.NoError(t, err)
+	return h
+}
+
+// doerHost opens a host that serves the module doer, and performs its calls as TestConversations_effects says.
+func doerHost(t testing.TB) *host.Host {
+	t.Helper()
+	peer := effects.HandlerFunc(func(_ context.Context, r *effects.Request) ([]byte, error) {
+		if r.Effect.Target == "peer:down" || r.Effect.Target == "peer:heals" && r.Drive == 1 {
+			return nil, retry.Permanent(&effects.Error{Code: "down", Message: "the peer is down"})
+		}
+		return nil, nil
+	})
+	h, err := host.Open(context.Background(), host.Config{Shards: 1, Calls: map[string]effects.Handler{"peer": peer}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.Shutdown(context.Background()) })
+	wasm := enginetest.Doer(t,
+		abi.EffectGrant{Kind: abi.KindCall, Targets: []string{"peer:*"}}, abi.EffectGrant{Kind: abi.KindDelay}, abi.EffectGrant{Kind: abi.KindSequential},
+		abi.EffectGrant{Kind: abi.KindCancel}, abi.EffectGrant{Kind: abi.KindDispatch, Targets: []string{"*"}},
+	)
+	_, err = h.Deploy(context.Background(), host.DeployRequest{Module: "doer", Wasm: wasm})
 	require.NoError(t, err)
 	return h
 }

@@ -73,7 +73,8 @@ func TestOpenAPI_valid(t *testing.T) {
 			require.Contains(t, op.Responses, "default", name)
 			require.Contains(t, op.Responses["default"].Content, "application/problem+json", name)
 			require.True(t, slices.ContainsFunc([]string{"200", "204"}, func(s string) bool { _, ok := op.Responses[s]; return ok }), name)
-			require.Equal(t, method == "post" && op.OperationID != "resume", op.RequestBody != nil, name)
+			bare := []string{"resume", "retryDeadletter", "retryDeadletters", "openBreaker", "closeBreaker", "autoBreaker"}
+			require.Equal(t, method == "put" || method == "post" && !slices.Contains(bare, op.OperationID), op.RequestBody != nil, name)
 		}
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/(\w+)"`).FindAllStringSubmatch(text, -1) {
@@ -98,12 +99,18 @@ func TestOpenAPI_isTheRoutes(t *testing.T) {
 			require.Contains(t, w.Body.String(), "no-such-parameter")
 		}
 	}
-	const module, store = "/v1/tenants/{tenant}/modules/{module}", "/v1/tenants/{tenant}/modules/{module}/stores/{key}"
+	const tenant = "/v1/tenants/{tenant}"
+	const module, store = tenant + "/modules/{module}", tenant + "/modules/{module}/stores/{key}"
 	require.ElementsMatch(t, []string{
 		"POST " + store + "/actions", "GET " + store + "/actions", "GET " + store + "/actions/{seq}",
 		"GET " + store + "/state", "GET " + store + "/subscribe", "POST " + store + "/resume", "DELETE " + store,
 		"GET " + module + "/stores", "GET " + module, "DELETE " + module, "GET /v1/modules",
 		"POST " + module + "/versions", "GET " + module + "/versions", "GET " + module + "/deploys/{id}",
+		"GET " + store + "/effects", "GET " + tenant + "/deadletters", "GET " + tenant + "/deadletters/{id}", "DELETE " + tenant + "/deadletters/{id}",
+		"POST " + tenant + "/deadletters/{id}/retry", "POST " + tenant + "/deadletters/retry",
+		"GET " + tenant + "/breakers", "POST " + tenant + "/breakers/{target}/open", "POST " + tenant + "/breakers/{target}/close",
+		"POST " + tenant + "/breakers/{target}/auto",
+		"GET " + tenant + "/policies", "GET " + tenant + "/policies/{name}", "PUT " + tenant + "/policies/{name}", "DELETE " + tenant + "/policies/{name}",
 		"GET /healthz", "GET /readyz", "GET /v1/health", "GET /metrics",
 	}, got)
 }

@@ -19,6 +19,7 @@ type route struct {
 	method, path string // path parameters are documented by pathParams
 	id, summary  string
 	doc          string
+	about        about // of what is neither a module nor a store
 
 	query   []param
 	headers []param
@@ -34,6 +35,15 @@ type route struct {
 	serve func(*exchange) error
 }
 
+// about is what a request is about: the crhost command that lists such things.
+type about string
+
+const (
+	aboutLetter  about = "dlq list"
+	aboutBreaker about = "breaker list"
+	aboutPolicy  about = "policy list"
+)
+
 // param is a query parameter or header.
 type param struct {
 	name, doc string
@@ -47,14 +57,16 @@ func pathParams() map[string]param {
 		"module": {doc: "The module's name.", kind: huma.TypeString},
 		"key":    {doc: "The store's key, one escaped segment: a/b is a%2Fb.", kind: huma.TypeString},
 		"seq":    {doc: "The action's number.", kind: huma.TypeInteger},
-		"id":     {doc: "The id that the 202 gave.", kind: huma.TypeString},
+		"id":     {doc: "Its id, as the 202 of a deploy or a list of dead letters gave it.", kind: huma.TypeString},
+		"target": {doc: "What effects are done on, EFFECT=TARGET, one escaped segment.", kind: huma.TypeString},
+		"name":   {doc: "The policy's name, one escaped segment.", kind: huma.TypeString},
 	}
 }
 
 // add puts a route on the mux and into the document.
 func (a *api) add(doc *huma.OpenAPI, rt route) {
 	a.mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{api: a, w: w, r: r}
+		x := &exchange{api: a, w: w, r: r, about: rt.about}
 		if err := x.check(&rt); err != nil {
 			x.fail(err)
 			return

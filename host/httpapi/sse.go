@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,24 +23,8 @@ func serveEvents(x *exchange, s *host.Store, from uint64) error {
 		return err
 	}
 	defer sub.Close()
-	h := x.w.Header()
-	h.Set("Content-Type", contentEvents)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // else nginx keeps the events
-	out := http.NewResponseController(x.w)
-	send := func(b []byte) error {
-		if err := out.SetWriteDeadline(time.Now().Add(x.cfg.WriteTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return errClientGone
-		}
-		if _, err := x.w.Write(b); err != nil {
-			return errClientGone
-		}
-		if err := out.Flush(); err != nil {
-			return errClientGone
-		}
-		return nil
-	}
-	if err := send([]byte(": subscribed\n\n")); err != nil {
+	out := x.events()
+	if err := out.comment("subscribed"); err != nil {
 		return nil
 	}
 	err = x.pump(ctx, sub,
@@ -48,9 +33,9 @@ func serveEvents(x *exchange, s *host.Store, from uint64) error {
 			if err != nil {
 				return err
 			}
-			return send(b)
+			return out.send(b)
 		},
-		func() error { return send([]byte(": alive\n\n")) },
+		func() error { return out.comment("alive") },
 	)
 	if errors.Is(err, errClientGone) || x.r.Context().Err() != nil {
 		return nil
@@ -59,8 +44,50 @@ func serveEvents(x *exchange, s *host.Store, from uint64) error {
 	if err != nil {
 		return nil // the status line is long gone
 	}
-	send(b)
+	out.send(b)
 	return nil
+}
+
+// events is the answer to one request as server-sent events.
+type events struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration // how long the client may take nothing
+}
+
+// events begins such an answer.
+func (x *exchange) events() *events {
+	h := x.w.Header()
+	h.Set("Content-Type", contentEvents)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // else nginx keeps the events
+	return &events{w: x.w, control: http.NewResponseController(x.w), timeout: x.cfg.WriteTimeout}
+}
+
+// send writes b, at once. Its error is errClientGone.
+func (e *events) send(b []byte) error {
+	if err := e.control.SetWriteDeadline(time.Now().Add(e.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return errClientGone
+	}
+	if _, err := e.w.Write(b); err != nil {
+		return errClientGone
+	}
+	if err := e.control.Flush(); err != nil {
+		return errClientGone
+	}
+	return nil
+}
+
+// comment sends a line that clients skip.
+func (e *events) comment(text string) error { return e.send([]byte(": " + text + "\n\n")) }
+
+// event sends one event with v, in JSON, for its data.
+func (e *events) event(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode an event: %w", err)
+	}
+	return e.send(fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, data))
 }
 
 // appendEvent appends one event: the frame's type, its seq as id, and the frame.

@@ -31,6 +31,7 @@ func (a *api) storeRoutes() []route {
 		},
 		{
 			method: http.MethodPost, path: storePath + "/resume", id: "resume", summary: "Let a halted store go on",
+			query:  []param{{name: "skip", kind: huma.TypeBoolean, doc: "Of a store that halted because its reducer traps on what an effect feeds back: that becomes a dead letter."}},
 			status: http.StatusNoContent, serve: serveResume,
 		},
 	}
@@ -108,7 +109,15 @@ func serveResume(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Resume(x.r.Context()); err != nil {
+	skip, err := x.flag("skip")
+	if err != nil {
+		return err
+	}
+	resume := s.Resume
+	if skip {
+		resume = s.ResumeSkipping
+	}
+	if err := resume(x.r.Context()); err != nil {
 		return err
 	}
 	x.w.WriteHeader(http.StatusNoContent)

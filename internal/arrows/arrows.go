@@ -65,7 +65,9 @@ func Rooms() []Room {
 			"host/deploy", "github.com/vmihailenco/msgpack/v5",
 		}},
 		{"host/httpapi/jsonpack", []string{"abi"}},
-		{"host/httpapi", []string{"abi", "host", "host/httpapi/jsonpack", "github.com/danielgtaylor/huma/v2", "github.com/coder/websocket"}},
+		{"host/httpapi", []string{
+			"abi", "effects/retry", "effects/breaker", "host", "host/httpapi/jsonpack", "github.com/danielgtaylor/huma/v2", "github.com/coder/websocket",
+		}},
 		{"cmd", []string{
 			"abi", "host/observe", "host/observe/slog", "host/observe/prometheus", "host/observe/otel", "host/engine", "host", "host/httpapi/jsonpack",
 			"host/httpapi", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.opentelemetry.io/otel",

@@ -8,6 +8,7 @@
 //	enginetest.CounterWith(tb, manifest)          the same with a manifest of one's own
 //	enginetest.CounterModule()                    the same for an Example
 //	enginetest.Attacker(tb, src)                  the counter with one action more, which src answers
+//	enginetest.Doer(tb, effects...)               the counter with an action that asks for whatever effects it says
 //	enginetest.Manifest()                         the manifest that Guest and Counter describe
 //	enginetest.Action(typ, by...)                 an action of theirs, encoded
 //

@@ -21,6 +21,9 @@ var stateless string
 //go:embed counter.wat
 var counter string
 
+//go:embed doer.wat
+var doer string
+
 // manifestAt is where the prelude's guests keep the frame of their manifest.
 const manifestAt = 1024
 
@@ -111,4 +114,19 @@ func Attacker(tb testing.TB, src string) []byte {
     (if (result i64) (i32.eq (i32.load16_u offset=6 (i32.const 65536)) (i32.const 3))
       (then (call $attack (local.get $len)))
       (else (call $counter (local.get $len)))))`)
+}
+
+// Doer is Counter with effects: a guest that asks for whatever its command do says, {"type":"do","effects":[...]}, the fields in this order. Of what is fed
+// back, done counts up, failed down, and trap traps. Its manifest declares the effects that are given.
+func Doer(tb testing.TB, effects ...abi.EffectGrant) []byte {
+	tb.Helper()
+	m := Manifest()
+	m.Effects = effects
+	m.Actions = append(m.Actions,
+		abi.Action{Type: "do", Kind: abi.Command, Doc: "Asks for the effects."},
+		abi.Action{Type: "done", Kind: abi.Internal, Doc: "Adds 1."},
+		abi.Action{Type: "failed", Kind: abi.Internal, Doc: "Subtracts 1."},
+		abi.Action{Type: "trap", Kind: abi.Internal, Doc: "Traps."},
+	)
+	return GuestWith(tb, m, strings.Replace(counter, reduceHeader, `(func $counter (param $len i32) (result i64)`, 1)+doer)
 }
