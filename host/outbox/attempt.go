@@ -90,7 +90,7 @@ func (o *Outbox) run(ctx context.Context, g *target, t *task, permit *breaker.Pe
 	err := error(nil)
 	attempted := t.feeding == nil
 	if attempted {
-		err = o.attempt(ctx, t)
+		ctx, err = o.attempt(ctx, t)
 		o.judge(ctx, t, permit, err)
 	}
 	again := int64(0)
@@ -127,8 +127,8 @@ func (o *Outbox) run(ctx context.Context, g *target, t *task, permit *breaker.Pe
 	o.pump()
 }
 
-// attempt does the leaf once; what it brings is in t.feeding.
-func (o *Outbox) attempt(ctx context.Context, t *task) error {
+// attempt does the leaf once; what it brings is in t.feeding. What follows goes on in the context that it returns.
+func (o *Outbox) attempt(ctx context.Context, t *task) (context.Context, error) {
 	started := time.Now()
 	e := t.leaf.Effect
 	if o.config.Start != nil {
@@ -149,10 +149,10 @@ func (o *Outbox) attempt(ctx context.Context, t *task) error {
 	}
 	if o.config.Performed != nil {
 		o.config.Performed(&Performed{
-			Leaf: &t.leaf, Attempt: t.attempt, Took: time.Since(started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: ctx.Err() != nil, Context: ctx,
+			Leaf: &t.leaf, Attempt: t.attempt, Started: started, Took: time.Since(started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: ctx.Err() != nil, Context: ctx,
 		})
 	}
-	return err
+	return ctx, err
 }
 
 // gaveUp reports whether no other attempt follows one that failed.
