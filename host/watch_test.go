@@ -248,3 +248,21 @@ func TestReasons(t *testing.T) {
 		ledger.ReasonInvalid, ledger.ReasonFeedbackRejected, ledger.ReasonFeedbackTrapped, ledger.ReasonUnknownAction,
 	})
 }
+
+// Feedback after a restart has the time at which it was reduced, though nothing was sent since.
+func TestRestart_feedbackTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.do("a", delay("t", time.Hour))
+		w.crash()
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		due := time.Now().Add(-time.Hour)
+		var last host.Action
+		for a, err := range w.store("a").History(t.Context(), 0, 0) {
+			require.NoError(t, err)
+			last = a
+		}
+		require.Equal(t, "timer", last.Cause)
+		require.WithinDuration(t, due, last.Time, time.Second)
+	})
+}
