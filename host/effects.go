@@ -9,6 +9,7 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/effects"
+	"github.com/crhost/crhost/effects/breaker"
 	busmemory "github.com/crhost/crhost/effects/eventbus/memory"
 	"github.com/crhost/crhost/effects/events"
 	eventmemory "github.com/crhost/crhost/effects/eventstore/memory"
@@ -46,8 +47,8 @@ const (
 type Handler = effects.Handler
 
 // newOutbox makes the outbox of a host, with the built-in handlers and those of the config.
-func (h *Host) newOutbox(c Config) (*outbox.Outbox, error) {
-	h.http = httpcall.New(httpcall.Config{Secret: c.Secret, Private: h.private, Redirect: h.granted})
+func (h *Host) newOutbox(c Config, o *Observer) (*outbox.Outbox, error) {
+	h.http = httpcall.New(httpcall.Config{Secret: c.Secret, Private: h.private, Redirect: h.granted, Trace: traced(o.Traceparent)})
 	log, models := c.Events, c.Models
 	if log == nil {
 		log = eventmemory.New()
@@ -81,10 +82,19 @@ func (h *Host) newOutbox(c Config) (*outbox.Outbox, error) {
 			return nil, errors.Join(errors.New("policy "+name), err)
 		}
 	}
-	return outbox.New(outbox.Config{
+	config := outbox.Config{
 		Handlers: handlers, Deliver: h.deliver, Dispatch: h.dispatch, Performed: h.performed, Policies: c.Policies,
 		HostConcurrency: c.HostConcurrency, TenantConcurrency: c.TenantConcurrency,
-	}), nil
+	}
+	if o.ModuleLoaded != nil {
+		config.Start = h.attempting
+	}
+	if o.BreakerChanged != nil {
+		config.Turned = func(tenant, target string, c breaker.Change) {
+			o.BreakerChanged(observe.BreakerChanged{Tenant: tenant, Target: target, From: c.From.String(), To: c.To.String(), Manual: c.Manual})
+		}
+	}
+	return outbox.New(config), nil
 }
 
 func moduleOf(s journal.StoreID) journal.ModuleID {
@@ -106,20 +116,6 @@ func (h *Host) dispatch(ctx context.Context, d *ledger.Dispatch) ([]byte, error)
 		return nil, err
 	}
 	return m.Place(d.Store.Key).Dispatch(ctx, d)
-}
-
-// performed tells the hooks of the leaf's module of an attempt.
-func (h *Host) performed(p *outbox.Performed) {
-	m, err := h.registry.Find(moduleOf(p.Leaf.Store))
-	if err != nil {
-		return
-	}
-	place := m.Place(p.Leaf.Store.Key)
-	if hook := place.Hooks().Performed; hook != nil {
-		hook(&observe.Performed{
-			Key: p.Leaf.Store.Key, Seq: p.Leaf.Seq, Leaf: p.Leaf.Index, Kind: m.EffectKind(p.Leaf.Effect.Kind), Duration: p.Took, Err: p.Err,
-		})
-	}
 }
 
 // private reports whether a tenant may call a host in a private network: that takes a grant of one of its modules.

@@ -16,8 +16,8 @@ import (
 	"github.com/crhost/crhost/host/engine/enginetest"
 )
 
-// caller is a host with the caller guest, whose calls are answered at once.
-func caller(b *testing.B, shards int) *host.Host {
+// calling is a host with the caller guest, whose calls are answered at once.
+func calling(b *testing.B, shards int) *host.Host {
 	h := observed(b, host.Config{Shards: shards, Calls: map[string]effects.Handler{
 		"echo": effects.HandlerFunc(func(context.Context, *effects.Request) ([]byte, error) { return nil, nil }),
 	}})
@@ -52,7 +52,7 @@ func rounds(tb testing.TB, h *host.Host, senders, n int) {
 // second on all cores.
 func BenchmarkEffect(b *testing.B) {
 	b.Run("vs=send", func(b *testing.B) {
-		h := caller(b, 1)
+		h := calling(b, 1)
 		plain := sender(b, h.Store(abi.Address{Module: "caller", Key: "plain"}), enginetest.Action("plain"))
 		one := h.Store(abi.Address{Module: "caller", Key: "one"})
 		compare(b, 5_000, side{"send", plain}, side{"effect", func(n int) {
@@ -69,7 +69,7 @@ func BenchmarkEffect(b *testing.B) {
 		}}, side{"pipelined-effect", func(n int) { rounds(b, h, 64, n) }})
 	})
 	b.Run("throughput", func(b *testing.B) {
-		h := caller(b, 2)
+		h := calling(b, 2)
 		const n = 50_000
 		rounds(b, h, 64, n)
 		start, done := time.Now(), 0
@@ -89,7 +89,7 @@ func BenchmarkWaiting(b *testing.B) {
 		n      int
 	}{{"wait", 1_000_000}, {"call", 100_000}} {
 		b.Run(fmt.Sprintf("action=%s/n=%d", c.action, c.n), func(b *testing.B) {
-			h := caller(b, 2)
+			h := calling(b, 2)
 			require.NoError(b, h.SetBreaker("", "call=echo", host.ForceOpen))
 			var stores []*host.Store
 			for i := range c.n / 1000 {

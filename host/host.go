@@ -53,15 +53,15 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 	if h.engine, err = engine.New(ctx, engine.Config{CacheDir: config.CacheDir, Meter: config.Meter, Compiled: observer.Compiled}); err != nil {
 		return nil, err
 	}
-	if h.outbox, err = h.newOutbox(config); err != nil {
+	if h.outbox, err = h.newOutbox(config, observer); err != nil {
 		return nil, errors.Join(fmt.Errorf("host config: %w", err), h.engine.Close())
 	}
 	h.registry = deploy.New(deploy.Config{
-		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate,
+		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate, Leaves: h.leaves,
 		Shard: shard.Config{
 			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
 			Buffer: config.SubscriberBuffer, ObserveCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,
-			Moved: h.outbox.Moved, TrapLimit: config.TrapLimit, CascadeLimit: config.CascadeLimit,
+			Moved: h.outbox.Moved, Traceparent: observer.Traceparent, TrapLimit: config.TrapLimit, CascadeLimit: config.CascadeLimit,
 		},
 	})
 	if err := h.registry.Restore(ctx); err != nil {

@@ -68,8 +68,8 @@ func until(t *testing.T, s *host.Store, command []byte, typ string) host.Action 
 	return a
 }
 
-// trace is an order's actions, each with its cause.
-func trace(t *testing.T, s *host.Store) string {
+// steps are an order's actions, each with its cause.
+func steps(t *testing.T, s *host.Store) string {
 	t.Helper()
 	var lines []string
 	for a, err := range s.History(context.Background(), 0, 0) {
@@ -89,7 +89,7 @@ func TestOrders_shipped(t *testing.T) {
 	shipped, _, err := s.SendAndWaitFor(ctx, pack(t, m{"type": "ship", "tracking": "T1"}), func(a host.Action) bool { return a.Type == "order_shipped" }, host.WaitOptions{Timeout: 20 * time.Second})
 	require.NoError(t, err)
 	require.NoError(t, s.Wait(ctx, shipped.Seq))
-	require.Equal(t, "1 command place\n2 feedback order_placed\n3 feedback payment_ok\n4 feedback order_paid\n5 command ship\n6 feedback order_shipped", trace(t, s))
+	require.Equal(t, "1 command place\n2 feedback order_placed\n3 feedback payment_ok\n4 feedback order_paid\n5 command ship\n6 feedback order_shipped", steps(t, s))
 	require.Len(t, b.asked, 1)
 	require.Contains(t, b.asked[0], `"do":"charge","order":"o1","customer":"ann","cents":900`)
 	open, err := s.Effects(ctx)
@@ -119,7 +119,7 @@ func TestOrders_compensates(t *testing.T) {
 	s := h.Store(abi.Address{Module: "orders", Key: "o1"})
 	a := until(t, s, order(t), "order_cancelled")
 	require.NoError(t, s.Wait(ctx, a.Seq))
-	require.Equal(t, "1 command place\n2 feedback order_placed\n3 feedback payment_failed\n4 feedback order_cancelled", trace(t, s))
+	require.Equal(t, "1 command place\n2 feedback order_placed\n3 feedback payment_failed\n4 feedback order_cancelled", steps(t, s))
 	letters, err := s.DeadLetters()
 	require.NoError(t, err)
 	require.Len(t, letters, 2, "the charge, and the refund")

@@ -185,11 +185,11 @@ func (s *Store) WaitAll(ctx context.Context, seq uint64) error {
 
 // StoreMetrics are a store's counts since it was loaded, in the seed's words.
 type StoreMetrics struct {
-	ActionsDispatched  uint64 // accepted
+	ActionsDispatched  uint64 // accepted, those that effects fed back among them
 	ActionsRefused     uint64
-	EffectsExecuted    uint64
-	EffectFailures     uint64
-	DLQSize            int
+	EffectsExecuted    uint64 // attempts
+	EffectFailures     uint64 // attempts that failed
+	DLQSize            int    // dead letters, whenever they came about
 	AvgReducerDuration time.Duration
 	AvgEffectDuration  time.Duration
 }
@@ -204,7 +204,12 @@ func (s *Store) Metrics() StoreMetrics {
 	if err != nil {
 		return StoreMetrics{}
 	}
-	sm := StoreMetrics{ActionsDispatched: m.Accepted, ActionsRefused: m.Refused}
+	sm := StoreMetrics{
+		ActionsDispatched: m.Accepted, ActionsRefused: m.Refused, EffectsExecuted: m.Attempts, EffectFailures: m.Failures, DLQSize: m.Letters,
+	}
+	if m.Attempts > 0 {
+		sm.AvgEffectDuration = m.Attempting / time.Duration(m.Attempts)
+	}
 	if n := m.Accepted + m.Refused; n > 0 {
 		sm.AvgReducerDuration = m.Reducing / time.Duration(n)
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
 	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/ledger"
+	"github.com/crhost/crhost/host/observe"
 )
 
 // startEffects starts what the module's stores have asked for and not yet got, as the journal has it.
@@ -29,9 +31,22 @@ func (m *Module) startEffects(ctx context.Context) error {
 	return nil
 }
 
-// EffectKind is the index of a kind in what observers were told of the module, -1 when its manifest does not name it.
-func (m *Module) EffectKind(k abi.Kind) int {
-	return slices.IndexFunc(m.active.Load().Revision.Manifest.Effects, func(g abi.EffectGrant) bool { return g.Kind == k })
+// Describe describes a leaf to observers.
+func (m *Module) Describe(l *ledger.Leaf) observe.Leaf { return m.active.Load().LeafOf(l) }
+
+// countLetters counts the dead letters that the journal has of the module.
+//
+// REQUIRES: none of its shards works yet.
+func (m *Module) countLetters() error {
+	n := 0
+	for _, err := range journal.Letters(m.registry.config.Backend, m.id) {
+		if err != nil {
+			return &abi.Error{Code: abi.CodeInternal, Text: "read the dead letters of module " + m.id.String(), Err: err}
+		}
+		n++
+	}
+	m.letters.Store(int64(n))
+	return nil
 }
 
 // Declared reports whether the active revision may emit an effect.

@@ -23,6 +23,7 @@ type Module struct {
 	seed     maphash.Seed
 	places   []*Place // one a shard; constant once the module is in the registry
 	active   atomic.Pointer[revision]
+	letters  atomic.Int64  // dead letters
 	ended    atomic.Bool   // it is out of service; written by whoever has acquired it
 	deploys  chan struct{} // holds a token while nobody deploys; guards the module's rows in the journal
 
@@ -207,7 +208,7 @@ func (m *Module) hooks(manifest *abi.Manifest) *observe.ModuleHooks {
 	if m.registry.config.Observer.ModuleLoaded == nil {
 		return nil
 	}
-	described := observe.Module{Tenant: m.id.Tenant, Name: m.id.Module, Stats: m.Stats}
+	described := observe.Module{Tenant: m.id.Tenant, Name: m.id.Module, Stats: m.gauges}
 	for _, a := range manifest.Actions {
 		described.Actions = append(described.Actions, a.Type)
 	}
@@ -226,6 +227,16 @@ func (m *Module) Stats() observe.ModuleStats {
 	for _, s := range m.places {
 		s.Stats(&stats)
 	}
+	stats.DeadLetters = int(m.letters.Load())
+	return stats
+}
+
+// gauges are Stats with those of the module's effects.
+func (m *Module) gauges() observe.ModuleStats {
+	stats := m.Stats()
+	if m.registry.config.Leaves != nil {
+		m.registry.config.Leaves(m.id, &stats)
+	}
 	return stats
 }
 
@@ -241,6 +252,10 @@ func (m *Module) start(rev *revision) error {
 		return r.Revision, nil
 	}
 	config.RevisionID = m.RevisionID
+	config.Letters = &m.letters
+	if err := m.countLetters(); err != nil {
+		return err
+	}
 	for i := range m.registry.config.Shards {
 		s := shard.New(i, config, rev.Revision)
 		if err := s.Open(); err != nil {

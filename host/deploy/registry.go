@@ -23,7 +23,10 @@ type Config struct {
 	Observer *observe.Observer // may be nil
 	Shards   int               // per module, 1 or more
 	TrapRate float64           // of each module: traps per second before stores that trap are refused
-	Shard    shard.Config      // of every shard; Module, Backend, Traps and Revision are filled in here
+	Shard    shard.Config      // of every shard; Module, Backend, Traps, Revision and Letters are filled in here
+
+	// Leaves adds the gauges of a module's leaves to its stats; nil when nobody performs them.
+	Leaves func(journal.ModuleID, *observe.ModuleStats)
 }
 
 // Registry is the modules of a host.

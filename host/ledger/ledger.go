@@ -51,6 +51,8 @@ type Moves struct {
 	Start  []Leaf
 	Stop   []Ref    // cancelled while they may be running
 	Done   []uint64 // seqs of effects whose leaves are all finished
+
+	Letters int // dead letters that there are more, or fewer
 }
 
 // Opened is an effect that is not finished.
@@ -61,7 +63,7 @@ type Opened struct {
 
 // Empty says that nothing follows.
 func (m *Moves) Empty() bool {
-	return m == nil || len(m.Opened) == 0 && len(m.Start) == 0 && len(m.Stop) == 0 && len(m.Done) == 0
+	return m == nil || len(m.Opened) == 0 && len(m.Start) == 0 && len(m.Stop) == 0 && len(m.Done) == 0 && m.Letters == 0
 }
 
 // Ledger is one store's open effects. Its invariants:
@@ -179,6 +181,21 @@ func (l *Ledger) Open() int {
 		return 0
 	}
 	return l.open
+}
+
+// Letters is how many dead letters the store has.
+func (l *Ledger) Letters() int {
+	n := 0
+	if l != nil {
+		for _, e := range l.entries {
+			for i := range e.leaves {
+				if e.leaves[i].Letter {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // Empty says that the store has asked for nothing that is not done.
@@ -427,6 +444,7 @@ func (l *Ledger) Drop(b *journal.Batch) *Moves {
 			}
 			if leaf.Letter {
 				journal.DeleteLetter(b, l.module(), journal.LetterID{Life: l.life, Seq: seq, Index: index})
+				m.Letters--
 			}
 			if l.effect(Ref{seq, index}).Kind == abi.KindDispatch {
 				journal.DeleteDispatched(b, l.module(), l.life, seq, index)

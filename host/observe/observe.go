@@ -14,6 +14,11 @@ type Observer struct {
 	Deployed func(Deployed)
 	// Compiled is called when a module was metered and compiled, found compiled in a cache, or could not be compiled.
 	Compiled func(Compiled)
+	// BreakerChanged is called when the circuit breaker of a target changed. Each begins closed.
+	BreakerChanged func(BreakerChanged)
+	// Traceparent is the W3C traceparent of the span in ctx, empty when there is none. It is asked only where it goes on: for an accepted
+	// action that described effects, with which it is kept, and for a request to a peer.
+	Traceparent func(ctx context.Context) string
 }
 
 // Module describes a loaded module.
@@ -33,10 +38,13 @@ type ModuleStats struct {
 	// GuestMemoryBytes is the linear memory of all live instances; QueueDepth the actions waiting for a shard's lock.
 	GuestMemoryBytes, QueueDepth int64
 	// WatermarkLag is the number of accepted actions that are not known durable.
-	WatermarkLag              uint64
-	Subscribers               int
-	Halted                    int
-	ParkedLeaves, DeadLetters int
+	WatermarkLag uint64
+	Subscribers  int
+	Halted       int
+	// OpenLeaves are those that have their turn and are not done; of them, running ones are attempted or feed back, timed ones wait for a time
+	// (delays, and attempts to come), parked ones for a breaker or a budget. The rest is ready, or waits in its lane.
+	OpenLeaves, RunningLeaves, TimedLeaves, ParkedLeaves int
+	DeadLetters                                          int
 }
 
 // ModuleHooks are the callbacks about one loaded module; any may be nil.
@@ -57,8 +65,15 @@ type ModuleHooks struct {
 	Gap func(e *Gap)
 	// Swapped is called when one shard flipped to another revision.
 	Swapped func(e *Swapped)
-	// Performed is called when one attempt at a leaf of an effect has ended.
-	Performed func(e *Performed)
+	// EffectStarted is called before an attempt at a leaf of an effect. The attempt, and what it feeds back, goes on with the context it
+	// returns, which may carry a span.
+	EffectStarted func(ctx context.Context, e *EffectStart) context.Context
+	// Performed is called when one attempt at a leaf has ended, with the context that EffectStarted returned.
+	Performed func(ctx context.Context, e *Performed)
+	// Buried is called when a dead letter is durable: a leaf was given up, or what it fed back was not taken.
+	Buried func(e *Buried)
+	// Redriven is called when a dead letter is gone: its leaf is in another drive, or it was discarded.
+	Redriven func(e *Redriven)
 	// Log is called for each line that a guest logged.
 	Log func(e *GuestLog)
 	// Unloaded is called last, when the module has been taken out of service.
@@ -71,8 +86,20 @@ type SendStart struct {
 	// Action is the index of the action's type in Module.Actions, -1 when the module does not know it.
 	Action     int
 	ActionType string
-	Start      time.Time
+	// Cause is where the action comes from: CauseCommand, CauseFeedback, CauseTimer or CauseDispatch.
+	Cause string
+	// Trace is the traceparent of the action that caused this one, for when the context carries no span: after a delay or a restart.
+	Trace string
+	Start time.Time
 }
+
+// Causes of actions. Commands come from outside, the others from effects.
+const (
+	CauseCommand  = "command"
+	CauseFeedback = "feedback"
+	CauseTimer    = "timer"
+	CauseDispatch = "dispatch"
+)
 
 // Sent is a finished send.
 type Sent struct {
@@ -82,6 +109,8 @@ type Sent struct {
 	// Action is the index of the action's type in Module.Actions, -1 when the module does not know it.
 	Action     int
 	ActionType string
+	// Cause is as in SendStart.
+	Cause string
 	// Seq is the number of the accepted action in its store, 0 when it was refused.
 	Seq      uint64
 	Revision string
@@ -126,6 +155,8 @@ type Trapped struct {
 	// Cause is the kind of trap, such as "unreachable", "fuel", "depth"; Message the guest's own words.
 	Cause, Message string
 	Fuel           int64
+	// Trace is the traceparent of what the instance did, or of what caused that; empty when it was not traced.
+	Trace string
 }
 
 // Halted is a store that stopped accepting actions, or does so again.
@@ -148,17 +179,86 @@ type Swapped struct {
 	Pause time.Duration
 }
 
+// Leaf names a leaf of an effect.
+type Leaf struct {
+	Key string
+	// Seq is the action that described the effect; Index that of the leaf in its tree.
+	Seq   uint64
+	Index int
+	// Kind is the index of the effect's kind in Module.EffectKinds, -1 when the manifest does not name it; KindName its name.
+	Kind     int
+	KindName string
+	Target   string
+	// Drive is which run of the leaf it is, from 1.
+	Drive int
+	// Trace is the traceparent of the span of the action that described the effect, empty when it was not traced.
+	Trace string
+}
+
+// EffectStart is the beginning of an attempt at a leaf.
+type EffectStart struct {
+	Leaf
+	// Attempt is which one of the drive, from 1. Those after the first are retries.
+	Attempt int
+	Start   time.Time
+}
+
+// Outcomes of attempts.
+const (
+	OutcomeDone     = "done"
+	OutcomeFailed   = "failed"   // another attempt follows
+	OutcomeDead     = "dead"     // none does
+	OutcomeCanceled = "canceled" // the leaf was cancelled meanwhile, or the host stops
+)
+
 // Performed is one attempt at a leaf that has ended.
 type Performed struct {
-	Key string
-	// Seq is the action that described the effect; Leaf the index of the leaf in its tree.
-	Seq  uint64
-	Leaf int
-	// Kind is the index of the effect's kind in Module.EffectKinds, -1 when the manifest does not name it.
-	Kind     int
+	EffectStart
 	Duration time.Duration
-	Err      error
+	// Outcome is OutcomeDone, OutcomeFailed, OutcomeDead or OutcomeCanceled. Err says what went wrong, if anything did.
+	Outcome string
+	Err     error
 }
+
+// Buried is a leaf that has a dead letter now.
+type Buried struct {
+	Leaf
+	// Reason is one of Reasons. Err is what was wrong last, empty when nobody said.
+	Reason, Err string
+	// Fed says that the reducer was told of it.
+	Fed bool
+}
+
+// Reasons are those that dead letters may have.
+func Reasons() []string {
+	return []string{
+		"exhausted", "permanent", "parked_too_long", "breaker_open", "budget", "cascade", "invalid", "feedback_rejected", "feedback_trapped", "unknown_action",
+	}
+}
+
+// Redriven is a dead letter that is gone.
+type Redriven struct {
+	Leaf // Drive is the one that is gone with the letter
+	// Reason is the letter's. Discarded says that the leaf is not done again.
+	Reason    string
+	Discarded bool
+}
+
+// BreakerChanged is a circuit breaker that changed.
+type BreakerChanged struct {
+	// Target is EFFECT=TARGET, as in a grant.
+	Tenant, Target string
+	// From and To are BreakerClosed, BreakerOpen or BreakerHalfOpen; Manual says that To is held by hand.
+	From, To string
+	Manual   bool
+}
+
+// States of breakers.
+const (
+	BreakerClosed   = "closed"
+	BreakerOpen     = "open"
+	BreakerHalfOpen = "half-open"
+)
 
 // GuestLog is one line that a guest logged.
 type GuestLog struct {

@@ -28,13 +28,22 @@ func spy(name string, trace *[]string) *observe.Observer {
 				Halted:    func(e *observe.Halted) { note("Halted") },
 				Gap:       func(e *observe.Gap) { note("Gap") },
 				Swapped:   func(e *observe.Swapped) { note("Swapped") },
-				Performed: func(e *observe.Performed) { note("Performed") },
+				EffectStarted: func(ctx context.Context, e *observe.EffectStart) context.Context {
+					note(fmt.Sprint("EffectStarted ", ctx.Value(ctxKey{})))
+					return context.WithValue(ctx, ctxKey{}, name)
+				},
+				Performed: func(ctx context.Context, e *observe.Performed) { note(fmt.Sprint("Performed ", ctx.Value(ctxKey{}))) },
+				Buried:    func(e *observe.Buried) { note("Buried") },
+				Redriven:  func(e *observe.Redriven) { note("Redriven") },
 				Log:       func(e *observe.GuestLog) { note("Log") },
 				Unloaded:  func() { note("Unloaded") },
 			}
 		},
 		Deployed: func(observe.Deployed) { note("Deployed") },
 		Compiled: func(observe.Compiled) { note("Compiled") },
+
+		BreakerChanged: func(observe.BreakerChanged) { note("BreakerChanged") },
+		Traceparent:    func(context.Context) string { note("Traceparent"); return map[string]string{"b": "of b"}[name] },
 	}
 }
 
@@ -46,6 +55,8 @@ func TestTee_everyFieldInOrder(t *testing.T) {
 
 	both.Deployed(observe.Deployed{})
 	both.Compiled(observe.Compiled{})
+	both.BreakerChanged(observe.BreakerChanged{})
+	require.Equal(t, "of b", both.Traceparent(t.Context()))
 	hooks := both.ModuleLoaded(observe.Module{Name: "counter"})
 	ctx := hooks.SendStarted(t.Context(), &observe.SendStart{})
 	hooks.Sent(ctx, &observe.Sent{Seq: 7})
@@ -55,13 +66,18 @@ func TestTee_everyFieldInOrder(t *testing.T) {
 	hooks.Halted(&observe.Halted{})
 	hooks.Gap(&observe.Gap{})
 	hooks.Swapped(&observe.Swapped{})
-	hooks.Performed(&observe.Performed{})
+	ctx = hooks.EffectStarted(t.Context(), &observe.EffectStart{})
+	hooks.Performed(ctx, &observe.Performed{})
+	hooks.Buried(&observe.Buried{})
+	hooks.Redriven(&observe.Redriven{})
 	hooks.Log(&observe.GuestLog{})
 	hooks.Unloaded()
 
 	require.Equal(t, []string{
 		"a.Deployed", "b.Deployed",
 		"a.Compiled", "b.Compiled",
+		"a.BreakerChanged", "b.BreakerChanged",
+		"a.Traceparent", "b.Traceparent",
 		"a.ModuleLoaded counter", "b.ModuleLoaded counter",
 		"a.SendStarted <nil>", "b.SendStarted a",
 		"a.Sent b 7", "b.Sent b 7",
@@ -71,7 +87,10 @@ func TestTee_everyFieldInOrder(t *testing.T) {
 		"a.Halted", "b.Halted",
 		"a.Gap", "b.Gap",
 		"a.Swapped", "b.Swapped",
-		"a.Performed", "b.Performed",
+		"a.EffectStarted <nil>", "b.EffectStarted a",
+		"a.Performed b", "b.Performed b",
+		"a.Buried", "b.Buried",
+		"a.Redriven", "b.Redriven",
 		"a.Log", "b.Log",
 		"a.Unloaded", "b.Unloaded",
 	}, trace)

@@ -188,7 +188,7 @@ func (o *Outbox) settle(r *run, err error) *run {
 	return next
 }
 
-// attempt does the leaf once; what it brings is in t.feeding.
+// attempt does the leaf once; what it brings is in t.feeding. What follows goes on in the context that it leaves in t.ctx.
 func (o *Outbox) attempt(t *task) error {
 	started := time.Now()
 	if o.config.Start != nil {
@@ -213,8 +213,10 @@ func (o *Outbox) attempted(t *task, started time.Time, result []byte, err error)
 		}
 	}
 	if o.config.Performed != nil {
-		p := Performed{Leaf: &t.leaf, Attempt: t.attempt, Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t), Context: t.ctx}
-		if !started.IsZero() {
+		p := Performed{Leaf: &t.leaf, Attempt: t.attempt, Started: started, Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t), Context: t.ctx}
+		if started.IsZero() { // nobody knows: its goroutine ended
+			p.Started = time.Now()
+		} else {
 			p.Took = time.Since(started)
 		}
 		o.config.Performed(&p)

@@ -34,7 +34,7 @@ type Config struct {
 	Performed func(*Performed)
 	Turned    func(tenant, target string, c breaker.Change)
 
-	// Start is called before an attempt; the handler works in the context that it returns.
+	// Start is called before an attempt; the handler works, and what the leaf feeds back is delivered, in the context that it returns.
 	Start func(ctx context.Context, l *ledger.Leaf, attempt int) context.Context
 
 	Policies          map[string]Policy // of every tenant, to begin with
@@ -47,6 +47,7 @@ type Config struct {
 type Performed struct {
 	Leaf     *ledger.Leaf
 	Attempt  int
+	Started  time.Time
 	Took     time.Duration
 	Err      error // nil when it did what it was to do
 	GivenUp  bool  // there will be no other

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
@@ -33,6 +34,12 @@ type Config struct {
 
 	// Moved is told what effects are to be started and stopped, once that is durable. It must be quick and must not call the shard. nil: nobody performs them.
 	Moved func(journal.StoreID, journal.Incarnation, *ledger.Moves)
+
+	// Traceparent is the traceparent of the span in a context, empty when there is none; see observe.Observer. nil: nobody traces.
+	Traceparent func(context.Context) string
+
+	// Letters is how many dead letters the module has, kept up to date from what it is when the shards begin. nil: nobody asks.
+	Letters *atomic.Int64
 
 	TrapLimit         int    // traps of the reducer on the feedback of one leaf, with which the store halts
 	CascadeLimit      int    // actions that may cause one another, one after another

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -11,6 +12,7 @@ import (
 	"github.com/crhost/crhost/effects"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
+	"github.com/crhost/crhost/host/observe"
 )
 
 // calm is how long a delay has to be for what follows it not to count as caused without end.
@@ -23,7 +25,7 @@ func (s *Shard) describe(st *store, moves *ledger.Moves) {
 	}
 	o := &s.origins
 	st.ledger.Add(&s.extra, moves, s.in.Seq, journal.Effect{
-		Key: st.key, Time: s.in.Now, Depth: o.depth, Correlation: o.correlation.String(), Trace: o.trace, Tree: s.out.Body,
+		Key: st.key, Time: s.in.Now, Depth: o.depth, Correlation: o.correlation.String(), Trace: s.trace(), Tree: s.out.Body,
 	}, s.tree)
 }
 
@@ -31,7 +33,8 @@ func (s *Shard) describe(st *store, moves *ledger.Moves) {
 type moved struct {
 	*store
 	moves  *ledger.Moves
-	record bool // the step has one
+	record bool            // the step has one
+	buried *observe.Buried // nil for none
 }
 
 // Durable publishes the action and lets the moves be made.
@@ -40,10 +43,16 @@ func (m *moved) Durable(seq uint64) {
 		m.store.Durable(seq)
 	}
 	m.move(m.moves)
+	if h := m.shard.hooks.Load().Buried; h != nil && m.buried != nil {
+		h(m.buried)
+	}
 }
 
 // move tells of moves that are durable.
 func (st *store) move(moves *ledger.Moves) {
+	if moves != nil && moves.Letters != 0 && st.shard.config.Letters != nil {
+		st.shard.config.Letters.Add(int64(moves.Letters))
+	}
 	if !moves.Empty() && st.shard.config.Moved != nil {
 		st.shard.config.Moved(st.shard.id(st.key), st.life, moves)
 	}
@@ -54,16 +63,52 @@ func (st *store) move(moves *ledger.Moves) {
 // Errors: ledger.ErrGone; *abi.Error of CodeTrapped (try again: with the last trap allowed the store halts), and what keeps the store from taking
 // anything now.
 func (s *Shard) Deliver(ctx context.Context, d *ledger.Delivery) error {
-	st, err := s.tend(ctx, d.Leaf.Store.Key)
+	hooks := s.hooks.Load()
+	started := time.Now()
+	if d.Action == nil || !watched(hooks) {
+		return s.deliver(ctx, d, started, nil)
+	}
+	start := &observe.SendStart{Key: d.Leaf.Store.Key, Cause: observe.CauseFeedback, Trace: d.Leaf.Trace, Start: started}
+	if d.Cause == journal.CauseTimer {
+		start.Cause = observe.CauseTimer
+	}
+	ctx, e := s.begin(ctx, hooks, start, d.Action)
+	err := s.deliver(ctx, d, started, e)
+	s.ended(ctx, hooks, e, err)
+	return err
+}
+
+func (s *Shard) deliver(ctx context.Context, d *ledger.Delivery, started time.Time, e *observe.Sent) error {
+	st, wait, err := s.queue(ctx, &Ref{Key: d.Leaf.Store.Key}, math.MaxInt)
 	if err != nil {
 		return err
 	}
-	pos, err := s.deliver(st, d)
+	s.started, s.refusal = started, nil
+	s.fuel, s.took, s.action = 0, 0, -1
+	if e != nil {
+		s.span = ctx
+	}
+	before := st.reduced.Load()
+	pos, err := s.take(st, d)
+	accepted := st.reduced.Load() > before
+	if d.Action != nil && !errors.Is(err, ledger.ErrGone) {
+		st.count(accepted, s.took)
+	}
+	if e != nil {
+		s.note(e, wait)
+		e.CorrelationID = d.Leaf.Correlation
+		if accepted {
+			e.Seq, e.Revision = s.in.Seq, s.active.revision.ID
+		} else if s.refusal != nil {
+			e.Err, e.Code = s.refusal, string(codeOf(s.refusal))
+		}
+	}
 	s.leave(st)
 	return s.answer(ctx, pos, err)
 }
 
-func (s *Shard) deliver(st *store, d *ledger.Delivery) (journal.Position, error) {
+// take settles a leaf. What keeps the store from reducing what it feeds back, though the leaf is settled, is in s.refusal.
+func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 	if !st.exists || st.life != d.Leaf.Life || !st.ledger.Holds(d.Leaf.Ref, d.Leaf.Drive) {
 		return 0, ledger.ErrGone
 	}
@@ -81,14 +126,17 @@ func (s *Shard) deliver(st *store, d *ledger.Delivery) (journal.Position, error)
 	typ, err := abi.TypeOf(d.Action)
 	action, known := uint16(0), false
 	if err == nil {
-		action, known = g.revision.Action(typ)
+		action, known = s.find(typ)
 	}
 	switch {
 	case !known:
+		s.refusal = refuse(abi.CodeUnknownAction, "module %s has no action %q", s.config.Module.Module, clip(typ))
 		return s.finish(st, d, refused(d, ledger.ReasonUnknownAction)), nil
 	case uint64(len(d.Action)) > g.revision.Limits.ActionBytes:
+		s.refusal = refuse(abi.CodeTooLarge, "an action of %d bytes, the limit is %d", len(d.Action), g.revision.Limits.ActionBytes)
 		return s.finish(st, d, refused(d, ledger.ReasonFeedbackRejected)), nil
 	case d.Leaf.Depth >= uint32(s.config.CascadeLimit):
+		s.refusal = refuse(abi.CodeCascade, "%d actions caused one another", d.Leaf.Depth)
 		return s.finish(st, d, refused(d, ledger.ReasonCascade)), nil
 	}
 	s.origins = origins{
@@ -116,6 +164,8 @@ func (s *Shard) book(st *store, d *ledger.Delivery, letter *journal.DeadLetter, 
 		letter.Correlation, letter.Trace = d.Leaf.Correlation, d.Leaf.Trace
 		letter.Effect = d.Leaf.Effect.Append(nil)
 		letter.Action, letter.Attempts = d.Action, d.Attempts
+		moves.Letters++
+		s.bury(d, letter)
 		journal.PutLetter(&s.extra, s.config.Module, journal.LetterID{Life: st.life, Seq: d.Leaf.Seq, Index: d.Leaf.Index}, letter)
 	}
 	if d.Outcome == effects.Open && letter == nil {
@@ -134,7 +184,7 @@ func (s *Shard) finish(st *store, d *ledger.Delivery, letter *journal.DeadLetter
 	s.extra.Reset()
 	moves := &ledger.Moves{Now: max(time.Now().UnixNano(), st.now)}
 	s.book(st, d, letter, moves)
-	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: &moved{st, moves, false}})
+	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: s.moved(st, moves, false)})
 	return st.pos
 }
 
@@ -152,6 +202,7 @@ func (s *Shard) unfed(st *store, d *ledger.Delivery, err error) (journal.Positio
 	if !errors.As(err, &e) {
 		return st.pos, err
 	}
+	s.refusal = err
 	switch e.Code {
 	case abi.CodeRejected, abi.CodeBadAction, abi.CodeTooLarge, abi.CodeInvalidEffect, abi.CodeUndeclaredEffect, abi.CodeOverloaded:
 		d.Attempts = append(d.Attempts, journal.Attempt{Time: time.Now().UnixNano(), Error: e.Error()})
@@ -172,11 +223,37 @@ func (s *Shard) unfed(st *store, d *ledger.Delivery, err error) (journal.Positio
 // Dispatch reduces an action that an effect of another store sends, and notes in the same batch that the effect has been done (SEMANTICS E2). It returns the result.
 // Errors are *abi.Error.
 func (s *Shard) Dispatch(ctx context.Context, d *ledger.Dispatch) ([]byte, error) {
-	st, err := s.tend(ctx, d.Store.Key)
+	hooks := s.hooks.Load()
+	started := time.Now()
+	if !watched(hooks) {
+		return s.dispatch(ctx, d, started, nil)
+	}
+	start := &observe.SendStart{Key: d.Store.Key, Cause: observe.CauseDispatch, Trace: d.From.Trace, Start: started}
+	ctx, e := s.begin(ctx, hooks, start, d.Action)
+	result, err := s.dispatch(ctx, d, started, e)
+	s.ended(ctx, hooks, e, err)
+	return result, err
+}
+
+func (s *Shard) dispatch(ctx context.Context, d *ledger.Dispatch, started time.Time, e *observe.Sent) ([]byte, error) {
+	st, wait, err := s.queue(ctx, &Ref{Key: d.Store.Key}, math.MaxInt)
 	if err != nil {
 		return nil, err
 	}
+	s.started = started
+	s.fuel, s.took, s.action = 0, 0, -1
+	if e != nil {
+		s.span = ctx
+	}
 	result, pos, err := s.dispatched(st, d)
+	st.count(err == nil, s.took)
+	if e != nil {
+		s.note(e, wait)
+		e.CorrelationID = d.From.Correlation
+		if err == nil {
+			e.Seq, e.Revision = s.in.Seq, s.active.revision.ID
+		}
+	}
 	s.leave(st)
 	return result, s.answer(ctx, pos, err)
 }
@@ -190,7 +267,7 @@ func (s *Shard) dispatched(st *store, d *ledger.Dispatch) ([]byte, journal.Posit
 		return nil, st.pos, &abi.Error{Code: abi.CodeMalformed, Text: "the action is not a msgpack map with a type: " + err.Error(), Err: err}
 	}
 	g := s.active
-	action, known := g.revision.Action(typ)
+	action, known := s.find(typ)
 	switch {
 	case !known:
 		return nil, st.pos, refuse(abi.CodeUnknownAction, "module %s has no action %q", s.config.Module.Module, clip(typ))

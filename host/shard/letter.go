@@ -13,7 +13,7 @@ import (
 // Redrive opens another drive of a dead leaf (SEMANTICS E4): it is done once more, or, when only its feedback was not taken, that is fed back once more. Its
 // letter is gone when this returns nil. Errors are *abi.Error, CodeNotFound when there is no such letter.
 func (s *Shard) Redrive(ctx context.Context, key string, id journal.LetterID) error {
-	return s.letter(ctx, key, id, func(st *store, letter *journal.DeadLetter, b *journal.Batch, m *ledger.Moves) bool {
+	return s.letter(ctx, key, id, false, func(st *store, letter *journal.DeadLetter, b *journal.Batch, m *ledger.Moves) bool {
 		var again []byte
 		switch letter.Reason {
 		case ledger.ReasonFeedbackRejected, ledger.ReasonFeedbackTrapped, ledger.ReasonUnknownAction, ledger.ReasonCascade:
@@ -25,14 +25,14 @@ func (s *Shard) Redrive(ctx context.Context, key string, id journal.LetterID) er
 
 // Discard forgets a dead letter. Errors are *abi.Error, CodeNotFound when there is no such letter.
 func (s *Shard) Discard(ctx context.Context, key string, id journal.LetterID) error {
-	return s.letter(ctx, key, id, func(st *store, _ *journal.DeadLetter, b *journal.Batch, _ *ledger.Moves) bool {
+	return s.letter(ctx, key, id, true, func(st *store, _ *journal.DeadLetter, b *journal.Batch, _ *ledger.Moves) bool {
 		return st.ledger.Discard(b, ledger.Ref{Seq: id.Seq, Index: id.Index})
 	})
 }
 
 // letter removes a dead letter, with what change does. It is found in the journal, so that the step waits for all that is not durable.
 func (s *Shard) letter(
-	ctx context.Context, key string, id journal.LetterID, change func(*store, *journal.DeadLetter, *journal.Batch, *ledger.Moves) bool,
+	ctx context.Context, key string, id journal.LetterID, discard bool, change func(*store, *journal.DeadLetter, *journal.Batch, *ledger.Moves) bool,
 ) error {
 	missing := refuse(abi.CodeNotFound, "there is no dead letter %s", id)
 	st, err := s.tend(ctx, key)
@@ -58,11 +58,16 @@ func (s *Shard) letter(
 			break
 		}
 		journal.DeleteLetter(&s.extra, s.config.Module, id)
-		st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: &moved{st, moves, false}})
+		moves.Letters--
+		st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: s.moved(st, moves, false)})
 		pos = st.pos
 	}
+	r := s.active.revision
 	s.leave(st)
-	return s.answer(ctx, pos, err)
+	if err = s.answer(ctx, pos, err); err == nil {
+		s.redriven(r, id, &letter, discard)
+	}
+	return err
 }
 
 // StartEffects starts all effects of a store that its journal was found with. Errors are *abi.Error.

@@ -317,7 +317,7 @@ func (s *Shard) trap(st *store, g *generation, cause error) error {
 	now := time.Now()
 	st.trapped = now
 	s.config.Traps.take(now)
-	err := s.lost(g.set, st, cause)
+	err := s.perished(g.set, st, cause, s.trace())
 	if s.config.HaltOnCommandTrap {
 		return s.halt(st, abi.CodeHalted, err.Error())
 	}
@@ -326,13 +326,18 @@ func (s *Shard) trap(st *store, g *generation, cause error) error {
 
 // lost discards an instance that failed while it worked for st. It returns the failure in the words of the host.
 func (s *Shard) lost(set *resident.Set, st *store, cause error) *abi.Error {
+	return s.perished(set, st, cause, "")
+}
+
+// perished is lost while an action was at work that has a trace.
+func (s *Shard) perished(set *resident.Set, st *store, cause error, trace string) *abi.Error {
 	err := &abi.Error{Code: abi.CodeTrapped, Reason: string(engine.CauseTrap), Text: cause.Error(), Err: cause}
 	var trap *engine.Trap
 	if errors.As(cause, &trap) {
 		err.Reason = string(trap.Cause)
 	}
 	if h := s.hooks.Load().Trapped; h != nil {
-		h(&observe.Trapped{Key: st.key, Cause: err.Reason, Message: err.Text, Fuel: int64(s.fuel)})
+		h(&observe.Trapped{Key: st.key, Cause: err.Reason, Message: err.Text, Fuel: int64(s.fuel), Trace: trace})
 	}
 	for _, g := range append([]*generation{s.active}, s.draining...) {
 		if set != nil && g.set == set && set.Guest().Poisoned() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"sync"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -72,39 +71,17 @@ func (s *Shard) correlate(text string) CorrelationID {
 func (s *Shard) Send(ctx context.Context, ref *Ref, c Command) (Receipt, error) {
 	hooks := s.hooks.Load()
 	started := time.Now()
-	if hooks.Sent == nil && hooks.SendStarted == nil {
+	if !watched(hooks) {
 		return s.send(ctx, ref, &c, started, nil)
 	}
-	e := events.Get().(*observe.Sent)
-	defer events.Put(e)
-	*e = observe.Sent{Key: ref.Key, Shard: s.index, Action: -1, Start: started}
-	if hooks.SendStarted != nil {
-		typ, _ := abi.TypeOf(c.Body) // what is wrong with it is found again, and said, in its place
-		e.ActionType = string(typ)
-		ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: ref.Key, Action: -1, ActionType: e.ActionType, Start: e.Start})
-	}
+	ctx, e := s.begin(ctx, hooks, &observe.SendStart{Key: ref.Key, Cause: observe.CauseCommand, Start: started}, c.Body)
 	receipt, err := s.send(ctx, ref, &c, started, e)
-	e.Total = time.Since(started)
-	if err != nil {
-		e.Err, e.Code = err, string(codeOf(err))
-	} else {
-		e.Seq, e.Revision = receipt.Seq, receipt.Revision
-		e.Commit = e.Total - e.LockWait - e.Reduce
+	e.Seq, e.Revision = receipt.Seq, receipt.Revision
+	if err == nil && hooks.SendStarted != nil {
+		e.CorrelationID = receipt.Correlation.String()
 	}
-	if hooks.Sent != nil {
-		hooks.Sent(ctx, e)
-	}
+	s.ended(ctx, hooks, e, err)
 	return receipt, err
-}
-
-// events are reused: an observer sees one only during its call.
-var events = sync.Pool{New: func() any { return new(observe.Sent) }}
-
-func codeOf(err error) abi.Code {
-	if e, ok := err.(*abi.Error); ok {
-		return e.Code
-	}
-	return abi.CodeInternal
 }
 
 func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Time, e *observe.Sent) (Receipt, error) {
@@ -121,6 +98,9 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 		return Receipt{}, refuse(abi.CodeOverloaded, "too many actions of the store wait for the journal")
 	}
 	s.started = started
+	if e != nil {
+		s.span = ctx
+	}
 	receipt, err := s.step(st, c, typ)
 	pos := receipt.pos
 	if err != nil {
@@ -128,10 +108,7 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 	}
 	st.count(err == nil, s.took)
 	if e != nil {
-		e.LockWait, e.Reduce, e.Fuel = wait, s.took, int64(s.fuel)
-		if e.Action = s.action; e.Action >= 0 {
-			e.ActionType = s.active.revision.Manifest.Actions[e.Action].Type
-		}
+		s.note(e, wait)
 	}
 	s.leave(st)
 	if lost := s.committer.Wait(ctx, pos); lost != nil {
@@ -149,16 +126,21 @@ func (st *store) count(accepted bool, spent time.Duration) {
 	st.counts.Reducing += spent
 }
 
+// find looks up the type of the action at hand, of which nothing else is known yet.
+func (s *Shard) find(typ []byte) (action uint16, known bool) {
+	s.fuel, s.took, s.action = 0, 0, -1
+	if action, known = s.active.revision.Action(typ); known {
+		s.action = int(action)
+	}
+	return action, known
+}
+
 // step takes one command from its type to its record.
 //
 // REQUIRES: mu is held and st is ready.
 func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
-	s.fuel, s.took, s.action = 0, 0, -1
 	g := s.active
-	action, known := g.revision.Action(typ)
-	if known {
-		s.action = int(action)
-	}
+	action, known := s.find(typ)
 	switch {
 	case !known:
 		return Receipt{}, refuse(abi.CodeUnknownAction, "module %s has no action %q", s.config.Module.Module, clip(typ))
@@ -195,7 +177,7 @@ type origins struct {
 	drive       uint32
 	principal   string
 	depth       uint32 // actions that caused it
-	trace       string
+	trace       string // of the action that caused it
 }
 
 // try reduces an action, whose origins are in s.origins, on the state of st. Errors are as of reduce.
@@ -249,7 +231,7 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause, moves *led
 		step.Extra = &s.extra
 	}
 	if !moves.Empty() {
-		step.Owner = &moved{st, moves, true}
+		step.Owner = s.moved(st, moves, true)
 	}
 	st.cell.Accept(step.Record)
 	st.revision, st.schema, st.now = g.revision.Number, record.Schema, in.Now

@@ -42,13 +42,16 @@ type Shard struct {
 	in         abi.ReduceInput
 	out        abi.Output
 	meta       []byte
-	tree       []abi.Effect  // of the last reduce, nil when it has no leaves
-	origins    origins       // of the action at hand
-	extra      journal.Batch // what goes with its record
-	started    time.Time     // of the send under way; later times are this and what the monotonic clock says, which costs half
-	action     int           // index of the type of the last command, -1 when it is unknown
-	fuel       uint64        // of the last reduce
-	took       time.Duration // of the last reduce
+	tree       []abi.Effect    // of the last reduce, nil when it has no leaves
+	origins    origins         // of the action at hand
+	extra      journal.Batch   // what goes with its record
+	span       context.Context // of the action at hand, with its span; nil when nobody listens
+	buried     *observe.Buried // goes with the step at hand; nil when that leaves no dead letter, or nobody listens
+	refusal    error           // of feedback that was not reduced, though its leaf is settled
+	started    time.Time       // of the send under way; later times are this and what the monotonic clock says, which costs half
+	action     int             // index of the type of the last command, -1 when it is unknown
+	fuel       uint64          // of the last reduce
+	took       time.Duration   // of the last reduce
 }
 
 // New returns a shard on which active answers.

@@ -14,6 +14,10 @@ import (
 type Metrics struct {
 	Accepted, Refused uint64
 	Reducing          time.Duration // in total, of all of them
+
+	Attempts, Failures uint64        // at its effects
+	Attempting         time.Duration // in total, of all of them
+	Letters            int
 }
 
 // Metrics returns the counts of a store. Errors are *abi.Error.
@@ -26,7 +30,10 @@ func (s *Shard) Metrics(ctx context.Context, key string) (Metrics, error) {
 	if !st.exists {
 		return Metrics{}, s.notFound(key)
 	}
-	return st.counts, nil
+	m := st.counts
+	m.Attempts, m.Failures, m.Attempting = st.attempts.Load(), st.failures.Load(), time.Duration(st.attempting.Load())
+	m.Letters = st.ledger.Letters()
+	return m, nil
 }
 
 // Info describes a store.

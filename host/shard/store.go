@@ -44,6 +44,10 @@ type store struct {
 	snapshot atomic.Pointer[State] // newest encoded state, if that is as of reduced
 	feed     atomic.Pointer[feed.Feed]
 
+	// Attempts at its effects.
+	attempts, failures atomic.Uint64
+	attempting         atomic.Int64 // in total, ns
+
 	// Guarded by Shard.mu.
 	counts   Metrics
 	place    journal.Place // the backend's

@@ -59,9 +59,9 @@ func Rooms() []Room {
 		{"host/ledger", []string{"abi", "effects", "host/journal"}},
 		{"host/outbox", []string{"abi", "effects", "effects/retry", "effects/breaker", "host/journal", "host/ledger"}},
 		{"host/shard", []string{"abi", "effects", "host/observe", "host/journal", "host/engine", "host/ledger"}},
-		{"host/deploy", []string{"abi", "host/observe", "host/journal", "host/engine", "host/shard"}},
+		{"host/deploy", []string{"abi", "host/observe", "host/journal", "host/engine", "host/ledger", "host/shard"}},
 		{"host", []string{
-			"abi", "effects", "effects/httpcall", "effects/eventstore", "effects/eventbus", "effects/projection", "effects/events", "host/observe", "host/journal", "host/engine", "host/engine/meter", "host/ledger", "host/outbox", "host/shard",
+			"abi", "effects", "effects/breaker", "effects/httpcall", "effects/eventstore", "effects/eventbus", "effects/projection", "effects/events", "host/observe", "host/journal", "host/engine", "host/engine/meter", "host/ledger", "host/outbox", "host/shard",
 			"host/deploy", "github.com/vmihailenco/msgpack/v5",
 		}},
 		{"host/httpapi/jsonpack", []string{"abi"}},

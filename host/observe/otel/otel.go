@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/crhost/crhost/abi"
@@ -23,6 +24,13 @@ const (
 	KeyRevision      = attribute.Key("crhost.revision")
 	KeyCode          = attribute.Key("crhost.code")
 	KeyFuel          = attribute.Key("crhost.fuel")
+	KeyCause         = attribute.Key("crhost.cause")
+	KeyLeaf          = attribute.Key("crhost.effect.leaf")
+	KeyKind          = attribute.Key("crhost.effect.kind")
+	KeyTarget        = attribute.Key("crhost.effect.target")
+	KeyDrive         = attribute.Key("crhost.effect.drive")
+	KeyAttempt       = attribute.Key("crhost.effect.attempt")
+	KeyOutcome       = attribute.Key("crhost.effect.outcome")
 )
 
 // scope names the instrumentation in each span.
@@ -33,10 +41,30 @@ func New(provider trace.TracerProvider) *observe.Observer {
 	tracer := provider.Tracer(scope)
 	return &observe.Observer{
 		ModuleLoaded: func(m observe.Module) *observe.ModuleHooks {
-			s := sends{tracer: tracer, module: []attribute.KeyValue{KeyTenant.String(m.Tenant), KeyModule.String(m.Name)}}
-			return &observe.ModuleHooks{SendStarted: s.started, Sent: s.sent}
+			module := []attribute.KeyValue{KeyTenant.String(m.Tenant), KeyModule.String(m.Name)}
+			s, e := sends{tracer, module}, attempts{tracer, module}
+			return &observe.ModuleHooks{SendStarted: s.started, Sent: s.sent, EffectStarted: e.started, Performed: e.performed}
 		},
+		Traceparent: Traceparent,
 	}
+}
+
+// header is the name of the field that carries a trace.
+const header = "traceparent"
+
+// Traceparent is the W3C traceparent of the span in ctx, empty when there is none.
+func Traceparent(ctx context.Context) string {
+	carrier := make(propagation.MapCarrier, 2)
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier[header]
+}
+
+// resume returns ctx with the span of a traceparent as its remote one, unless it has a span already.
+func resume(ctx context.Context, traceparent string) context.Context {
+	if traceparent == "" || trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{header: traceparent})
 }
 
 // answers are the refusals that are no failure of the host or the guest: the action was wrong, or the caller went away.
@@ -52,10 +80,10 @@ type sends struct {
 }
 
 func (s *sends) started(ctx context.Context, e *observe.SendStart) context.Context {
-	ctx, span := s.tracer.Start(ctx, "store.send", trace.WithTimestamp(e.Start))
+	ctx, span := s.tracer.Start(resume(ctx, e.Trace), "store.send", trace.WithTimestamp(e.Start))
 	if span.IsRecording() {
 		span.SetAttributes(s.module...)
-		span.SetAttributes(KeyStoreKey.String(e.Key), KeyAction.String(e.ActionType))
+		span.SetAttributes(KeyStoreKey.String(e.Key), KeyAction.String(e.ActionType), KeyCause.String(e.Cause))
 	}
 	return ctx
 }

@@ -33,8 +33,8 @@ func provider() (*tracetest.InMemoryExporter, *sdktrace.TracerProvider) {
 
 // send reports one send, whose key, type and start are filled in.
 func send(ctx context.Context, hooks *observe.ModuleHooks, e observe.Sent) context.Context {
-	e.Key, e.ActionType, e.Start = "main", "increment", start
-	ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: e.Key, Action: e.Action, ActionType: e.ActionType, Start: start})
+	e.Key, e.ActionType, e.Cause, e.Start = "main", "increment", observe.CauseCommand, start
+	ctx = hooks.SendStarted(ctx, &observe.SendStart{Key: e.Key, Action: e.Action, ActionType: e.ActionType, Cause: e.Cause, Start: start})
 	hooks.Sent(ctx, &e)
 	return ctx
 }
@@ -67,7 +67,7 @@ func TestSend_accepted(t *testing.T) {
 	require.Equal(t, start.Add(100*time.Microsecond), send.EndTime)
 	require.Equal(t, codes.Unset, send.Status.Code)
 	require.Equal(t, map[attribute.Key]any{
-		"crhost.tenant": "default", "crhost.module": "counter", "crhost.store.key": "main", "crhost.action": "increment",
+		"crhost.tenant": "default", "crhost.module": "counter", "crhost.store.key": "main", "crhost.action": "increment", "crhost.cause": "command",
 		"crhost.correlation_id": "c-1", "crhost.seq": int64(7), "crhost.revision": "r1",
 	}, attributes(send))
 

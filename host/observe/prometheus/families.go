@@ -37,8 +37,9 @@ type families struct {
 
 	refusals *prom.CounterVec
 
-	effects, effectFailures *prom.CounterVec
-	effectDuration          *prom.HistogramVec
+	effects, effectFailures, effectRetries *prom.CounterVec
+	effectDuration                         *prom.HistogramVec
+	buried, redriven, discarded, refused   *prom.CounterVec
 
 	rebuilds, replayed *prom.CounterVec
 	rebuildDuration    *prom.HistogramVec
@@ -60,7 +61,13 @@ func newFamilies(prefix string) families {
 
 	f.effects = f.counter("effects_total", "Attempts at leaves of effects.", "kind")
 	f.effectFailures = f.counter("effect_failures_total", "Attempts at leaves of effects that failed.", "kind")
+	f.effectRetries = f.counter("effect_retries_total", "Attempts at leaves of effects that were not the first of their drive.", "kind")
 	f.effectDuration = f.histogram("effect_duration_seconds", "Time of one attempt at a leaf.", durationBuckets, "kind")
+
+	f.refused = f.counter("feedback_refused_total", "Actions fed back by effects and timers that their store refused, or trapped on.")
+	f.buried = f.counter("dead_letters_total", "Leaves that became dead letters, by reason.", "reason")
+	f.redriven = f.counter("redrives_total", "Dead letters that were done again.")
+	f.discarded = f.counter("dead_letters_discarded_total", "Dead letters that were discarded.")
 
 	f.rebuilds = f.counter("rebuilds_total", "States rebuilt from base and tail, by cause.", "cause")
 	f.replayed = f.counter("rebuild_actions_total", "Actions reduced again in rebuilds.")

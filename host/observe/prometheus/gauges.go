@@ -23,6 +23,9 @@ func newGauges(prefix string, modules func() []loadedModule) *gauges {
 		g.list = append(g.list, gauge{prom.NewDesc(prefix+"_"+name, help, moduleLabels(nil), nil), of})
 	}
 	add("dlq_size", "Dead letters kept.", func(s *observe.ModuleStats) float64 { return float64(s.DeadLetters) })
+	add("open_leaves", "Leaves that have their turn and are not done.", func(s *observe.ModuleStats) float64 { return float64(s.OpenLeaves) })
+	add("running_leaves", "Leaves that are attempted, or feed back.", func(s *observe.ModuleStats) float64 { return float64(s.RunningLeaves) })
+	add("timed_leaves", "Leaves that wait for a time: delays, and attempts to come.", func(s *observe.ModuleStats) float64 { return float64(s.TimedLeaves) })
 	add("parked_leaves", "Leaves that wait for a breaker or a budget.", func(s *observe.ModuleStats) float64 { return float64(s.ParkedLeaves) })
 	add("shards", "Shards.", func(s *observe.ModuleStats) float64 { return float64(s.Shards) })
 	add("stores", "Stores known.", func(s *observe.ModuleStats) float64 { return float64(s.Stores) })

@@ -19,13 +19,16 @@ type module struct {
 	rebuildDuration, swapPause  prom.Observer
 	replayed, resumes, logLines prom.Counter
 	gaps, gapActions            prom.Counter
+	redriven, discarded         prom.Counter
+	feedbackRefused             prom.Counter
+	buried                      map[string]prom.Counter // by reason; those that the host does not have are under other
 
 	refusals, rebuilds, traps, halts *words
 }
 
 type kind struct {
-	attempts, failures prom.Counter
-	duration           prom.Observer
+	attempts, failures, retries prom.Counter
+	duration                    prom.Observer
 }
 
 func newModule(f *families, shared *loads, described observe.Module) *module {
@@ -41,6 +44,10 @@ func newModule(f *families, shared *loads, described observe.Module) *module {
 		logLines:        f.logLines.WithLabelValues(tenant, name),
 		gaps:            f.gaps.WithLabelValues(tenant, name),
 		gapActions:      f.gapActions.WithLabelValues(tenant, name),
+		redriven:        f.redriven.WithLabelValues(tenant, name),
+		discarded:       f.discarded.WithLabelValues(tenant, name),
+		feedbackRefused: f.refused.WithLabelValues(tenant, name),
+		buried:          make(map[string]prom.Counter),
 
 		refusals: newWords(f.refusals, tenant, name),
 		rebuilds: newWords(f.rebuilds, tenant, name),
@@ -54,8 +61,12 @@ func newModule(f *families, shared *loads, described observe.Module) *module {
 		m.kinds = append(m.kinds, kind{
 			attempts: f.effects.WithLabelValues(tenant, name, k),
 			failures: f.effectFailures.WithLabelValues(tenant, name, k),
+			retries:  f.effectRetries.WithLabelValues(tenant, name, k),
 			duration: f.effectDuration.WithLabelValues(tenant, name, k),
 		})
+	}
+	for _, reason := range append(observe.Reasons(), other) {
+		m.buried[reason] = f.buried.WithLabelValues(tenant, name, reason)
 	}
 	return m
 }
@@ -83,15 +94,24 @@ func (m *module) hooks(unloaded func()) *observe.ModuleHooks {
 		Gap:       m.gap,
 		Swapped:   func(e *observe.Swapped) { m.swapPause.Observe(e.Pause.Seconds()) },
 		Performed: m.performed,
+		Buried:    m.bury,
+		Redriven:  m.redrive,
 		Log:       func(*observe.GuestLog) { m.logLines.Inc() },
 		Unloaded:  unloaded,
 	}
 }
 
+// canceled is the code of what nobody waits for any more, such as the feedback of a leaf that was cancelled.
+const canceled = "canceled"
+
 func (m *module) sent(_ context.Context, e *observe.Sent) {
 	at(m.actions, e.Action).cell(e.Shard).add(e)
-	if e.Code != "" {
-		m.refusals.inc(e.Code)
+	if e.Code == "" {
+		return
+	}
+	m.refusals.inc(e.Code)
+	if (e.Cause == observe.CauseFeedback || e.Cause == observe.CauseTimer) && e.Code != canceled {
+		m.feedbackRefused.Inc()
 	}
 }
 
@@ -114,11 +134,30 @@ func (m *module) gap(e *observe.Gap) {
 	m.gapActions.Add(float64(e.To - e.From + 1))
 }
 
-func (m *module) performed(e *observe.Performed) {
+func (m *module) performed(_ context.Context, e *observe.Performed) {
 	k := at(m.kinds, e.Kind)
 	k.attempts.Inc()
-	if e.Err != nil {
+	if e.Attempt > 1 {
+		k.retries.Inc()
+	}
+	if e.Outcome == observe.OutcomeFailed || e.Outcome == observe.OutcomeDead {
 		k.failures.Inc()
 	}
 	k.duration.Observe(e.Duration.Seconds())
+}
+
+func (m *module) bury(e *observe.Buried) {
+	counter := m.buried[e.Reason]
+	if counter == nil {
+		counter = m.buried[other]
+	}
+	counter.Inc()
+}
+
+func (m *module) redrive(e *observe.Redriven) {
+	if e.Discarded {
+		m.discarded.Inc()
+		return
+	}
+	m.redriven.Inc()
 }

@@ -40,6 +40,7 @@ func (c Config) Validate() error {
 type Metrics struct {
 	registry *prom.Registry
 	families families
+	breakers *breakers
 
 	mu    sync.Mutex // guards loads and what it holds, and that series come and go with it
 	loads map[moduleName]*loads
@@ -76,7 +77,10 @@ func New(c Config) (*Metrics, error) {
 		c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
 	m := &Metrics{registry: c.Registry, families: newFamilies(c.Prefix), loads: make(map[moduleName]*loads)}
-	for _, collector := range append(m.families.collectors, newSendCollector(c.Prefix, m.modules), newCommitCollector(c.Prefix, m.modules), newGauges(c.Prefix, m.modules)) {
+	m.breakers = newBreakers(c.Prefix, m.modules)
+	for _, collector := range append(
+		m.families.collectors, newSendCollector(c.Prefix, m.modules), newCommitCollector(c.Prefix, m.modules), newGauges(c.Prefix, m.modules), m.breakers,
+	) {
 		if err := c.Registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics under %s: %w", c.Prefix, err)
 		}
@@ -91,7 +95,7 @@ func (m *Metrics) Handler() http.Handler {
 
 // Observer returns the observer that feeds the metrics.
 func (m *Metrics) Observer() *observe.Observer {
-	return &observe.Observer{ModuleLoaded: m.loaded, Deployed: m.deployed, Compiled: m.compiled}
+	return &observe.Observer{ModuleLoaded: m.loaded, Deployed: m.deployed, Compiled: m.compiled, BreakerChanged: m.breakers.changed}
 }
 
 func (m *Metrics) loaded(described observe.Module) *observe.ModuleHooks {

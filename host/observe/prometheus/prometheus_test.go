@@ -31,6 +31,7 @@ var counter = observe.Module{
 	Stats: func() observe.ModuleStats {
 		return observe.ModuleStats{
 			Shards: 1, Stores: 2, Residents: 3, GuestMemoryBytes: 4, QueueDepth: 5, WatermarkLag: 6, Subscribers: 7, Halted: 8, ParkedLeaves: 9, DeadLetters: 10,
+			OpenLeaves: 11, RunningLeaves: 12, TimedLeaves: 13,
 		}
 	},
 }
@@ -91,9 +92,29 @@ func TestMetrics_afterEvents(t *testing.T) {
 	hooks.Halted(&observe.Halted{Resumed: true})
 	hooks.Gap(&observe.Gap{From: 3, To: 7})
 	hooks.Swapped(&observe.Swapped{Pause: 20 * time.Microsecond})
-	hooks.Performed(&observe.Performed{Kind: 0, Duration: 3 * time.Millisecond})
-	hooks.Performed(&observe.Performed{Kind: 0, Duration: 4 * time.Second, Err: errors.New("down")})
-	hooks.Performed(&observe.Performed{Kind: -1, Duration: 4 * time.Second})
+	for _, code := range []string{"", "rejected", "trapped", "canceled"} {
+		sent(observe.Sent{Action: 1, Cause: observe.CauseFeedback, Code: code, Reduce: 50, Total: 50})
+		sent(observe.Sent{Action: 1, Cause: observe.CauseDispatch, Code: code, Reduce: 50, Total: 50})
+	}
+	performed := func(kind, attempt int, d time.Duration, outcome string, err error) {
+		hooks.Performed(t.Context(), &observe.Performed{
+			EffectStart: observe.EffectStart{Leaf: observe.Leaf{Kind: kind}, Attempt: attempt}, Duration: d, Outcome: outcome, Err: err,
+		})
+	}
+	performed(0, 1, 3*time.Millisecond, observe.OutcomeDone, nil)
+	performed(0, 1, 4*time.Second, observe.OutcomeFailed, errors.New("down"))
+	performed(0, 2, 4*time.Second, observe.OutcomeDead, errors.New("down"))
+	performed(0, 3, 4*time.Second, observe.OutcomeCanceled, errors.New("gone"))
+	performed(-1, 1, 4*time.Second, observe.OutcomeDone, nil)
+	hooks.Buried(&observe.Buried{Reason: "exhausted"})
+	hooks.Buried(&observe.Buried{Reason: "boredom"})
+	hooks.Redriven(&observe.Redriven{})
+	hooks.Redriven(&observe.Redriven{Discarded: true})
+	hooks.Redriven(&observe.Redriven{Discarded: true})
+	for _, to := range [][2]string{{"closed", "open"}, {"closed", "open"}, {"open", "half-open"}, {"half-open", "closed"}} {
+		observer.BreakerChanged(observe.BreakerChanged{Tenant: "default", Target: "call=peer", From: to[0], To: to[1]})
+		observer.BreakerChanged(observe.BreakerChanged{Tenant: "without modules", Target: "call=peer", From: to[0], To: to[1]})
+	}
 	hooks.Log(&observe.GuestLog{Text: "hello"})
 	observer.Deployed(observe.Deployed{Outcome: "activated", Duration: 2 * time.Second})
 	observer.Deployed(observe.Deployed{Outcome: "exploded"})
@@ -145,6 +166,9 @@ func TestMetrics_labelsAreBounded(t *testing.T) {
 		hooks.Trapped(&observe.Trapped{Cause: word})
 		hooks.Rebuilt(&observe.Rebuilt{Cause: word})
 		hooks.Halted(&observe.Halted{Code: word})
+		hooks.Buried(&observe.Buried{Reason: word})
+		hooks.Performed(t.Context(), &observe.Performed{EffectStart: observe.EffectStart{Leaf: observe.Leaf{Kind: i + 1, KindName: word, Target: word}}})
+		observer.BreakerChanged(observe.BreakerChanged{Tenant: word, Target: word, From: "closed", To: word})
 		observer.Deployed(observe.Deployed{Tenant: word, Module: word, Outcome: word})
 	}
 	text := exposition(t, registry)
@@ -225,6 +249,8 @@ func TestSent_allocatesNothing(t *testing.T) {
 	for _, e := range []observe.Sent{accepted, {Action: 0, Code: "rejected", Reduce: 200}, {Action: -1, Code: "unknown_action"}} {
 		require.Zero(t, testing.AllocsPerRun(100, func() { hooks.Sent(context.Background(), &e) }), "%+v", e)
 	}
+	performed := &observe.Performed{EffectStart: observe.EffectStart{Attempt: 2}, Outcome: observe.OutcomeFailed, Duration: time.Millisecond}
+	require.Zero(t, testing.AllocsPerRun(100, func() { hooks.Performed(context.Background(), performed) }))
 }
 
 var accepted = observe.Sent{Action: 0, Seq: 1, LockWait: 80, Reduce: 200, Commit: 120, Total: 420, Fuel: 1000}

@@ -15,14 +15,21 @@
 //	DEBUG  rebuild            a store's state was rebuilt
 //	DEBUG  swap               a shard flipped to another revision
 //	WARN   effect             an attempt at a leaf failed
+//	ERROR  dead letter        a leaf was given up, or what it fed back was not taken; with the reason
+//	INFO   dead letter redriven
+//	INFO   dead letter discarded
+//	WARN   breaker            a circuit breaker opened; INFO when it closed, or lets probes through
 //	       guest log          a guest wrote a line, whose level it chose
 //	DEBUG  send               an action was answered; nothing at all is reported for one unless the logger takes DEBUG when the module is loaded
 //
 // # Keys
 //
-// tenant, module, key (the store's), revision, digest, action, seq, code, reason, cause, message, fuel, from, to, kind, leaf, actions,
-// bytes, metered_bytes, lag, cached, replayed, shard, outcome, duration, lock_wait, reduce, commit, correlation_id, text, error. One key has
-// one meaning in all lines; they do not change.
+// tenant, module, key (the store's), revision, digest, action, seq, code, reason, cause, message, fuel, from, to, leaf, actions,
+// bytes, metered_bytes, lag, cached, replayed, shard, outcome, duration, lock_wait, reduce, commit, correlation_id, text, error, target
+// (EFFECT=TARGET), drive, attempt, fed (the reducer was told), was, state, manual, trace_id. One key has one meaning in all lines; they do not change.
+//
+// trace_id is there when the action at work was traced, also in lines that are written long after. Lines about a send or an attempt are handed
+// to the handler with its context, so that one that knows spans can say more.
 //
 // # Refusals
 //

@@ -10,7 +10,7 @@ import (
 // New returns an observer that writes to logger. REQUIRES: logger is not nil.
 func New(logger *slog.Logger) *observe.Observer {
 	l := lines{logger}
-	return &observe.Observer{ModuleLoaded: l.moduleLoaded, Deployed: l.deployed, Compiled: l.compiled}
+	return &observe.Observer{ModuleLoaded: l.moduleLoaded, Deployed: l.deployed, Compiled: l.compiled, BreakerChanged: l.breakerChanged}
 }
 
 // lines writes the lines of a host, or with a module's name in each, those of a module.
@@ -19,7 +19,12 @@ type lines struct {
 }
 
 func (l lines) write(level slog.Level, message string, attrs ...slog.Attr) {
-	l.logger.LogAttrs(context.Background(), level, message, attrs...)
+	l.writeIn(context.Background(), level, message, attrs...)
+}
+
+// writeIn hands the handler a context, whose trace some put into their lines.
+func (l lines) writeIn(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	l.logger.LogAttrs(ctx, level, message, attrs...)
 }
 
 func (l lines) deployed(e observe.Deployed) {
@@ -51,7 +56,9 @@ func (l lines) moduleLoaded(m observe.Module) *observe.ModuleHooks {
 		Trapped:   l.trapped,
 		Halted:    l.halted,
 		Gap:       l.gap,
-		Performed: l.performed(m.EffectKinds),
+		Performed: l.performed,
+		Buried:    l.buried,
+		Redriven:  l.redriven,
 		Log:       l.guestLog,
 		Unloaded:  func() { l.write(slog.LevelInfo, "module unloaded") },
 	}
@@ -61,9 +68,9 @@ func (l lines) moduleLoaded(m observe.Module) *observe.ModuleHooks {
 	return hooks
 }
 
-func (l lines) sent(_ context.Context, e *observe.Sent) {
+func (l lines) sent(ctx context.Context, e *observe.Sent) {
 	attrs := []slog.Attr{
-		text("key", e.Key), text("action", e.ActionType), slog.Duration("duration", e.Total),
+		text("key", e.Key), text("action", e.ActionType), text("cause", e.Cause), slog.Duration("duration", e.Total),
 		slog.Duration("lock_wait", e.LockWait), slog.Duration("reduce", e.Reduce), slog.Duration("commit", e.Commit), slog.Int64("fuel", e.Fuel),
 	}
 	if e.CorrelationID != "" {
@@ -74,7 +81,7 @@ func (l lines) sent(_ context.Context, e *observe.Sent) {
 	} else {
 		attrs = with(e.Err, append(attrs, text("code", e.Code))...)
 	}
-	l.write(slog.LevelDebug, "send", attrs...)
+	l.writeIn(ctx, slog.LevelDebug, "send", attrs...)
 }
 
 func (l lines) committed(e *observe.Committed) {
@@ -90,7 +97,8 @@ func (l lines) rebuilt(e *observe.Rebuilt) {
 }
 
 func (l lines) trapped(e *observe.Trapped) {
-	l.write(slog.LevelWarn, "trap", text("key", e.Key), text("cause", e.Cause), text("message", e.Message), slog.Int64("fuel", e.Fuel))
+	attrs := []slog.Attr{text("key", e.Key), text("cause", e.Cause), text("message", e.Message), slog.Int64("fuel", e.Fuel)}
+	l.write(slog.LevelWarn, "trap", traced(e.Trace, attrs)...)
 }
 
 func (l lines) halted(e *observe.Halted) {
@@ -107,20 +115,6 @@ func (l lines) gap(e *observe.Gap) {
 
 func (l lines) swapped(e *observe.Swapped) {
 	l.write(slog.LevelDebug, "swap", slog.Int("shard", e.Shard), text("revision", e.Revision), slog.Duration("duration", e.Pause))
-}
-
-func (l lines) performed(kinds []string) func(*observe.Performed) {
-	return func(e *observe.Performed) {
-		if e.Err == nil {
-			return
-		}
-		kind := "unknown"
-		if e.Kind >= 0 && e.Kind < len(kinds) {
-			kind = kinds[e.Kind]
-		}
-		l.write(slog.LevelWarn, "effect", with(e.Err, text("key", e.Key), slog.Uint64("seq", e.Seq), slog.Int("leaf", e.Leaf), text("kind", kind),
-			slog.Duration("duration", e.Duration))...)
-	}
 }
 
 func (l lines) guestLog(e *observe.GuestLog) {

@@ -40,7 +40,7 @@ func everything(o *observe.Observer) {
 	h := o.ModuleLoaded(observe.Module{Tenant: "default", Name: "counter", Actions: []string{"increment", "reset"}, EffectKinds: []string{"call"}})
 	if h.Sent != nil {
 		h.Sent(context.Background(), &observe.Sent{
-			Key: "main", ActionType: "increment", Seq: 1, Revision: "r1", LockWait: 80, Reduce: 200, Commit: 120, Total: 420, Fuel: 1000, CorrelationID: "c1",
+			Key: "main", ActionType: "increment", Cause: observe.CauseFeedback, Seq: 1, Revision: "r1", LockWait: 80, Reduce: 200, Commit: 120, Total: 420, Fuel: 1000, CorrelationID: "c1",
 		})
 		h.Sent(context.Background(), &observe.Sent{Key: "main", ActionType: "no\tsuch", Code: "unknown_action", Err: errors.New("unknown action"), Total: 50})
 	}
@@ -49,16 +49,28 @@ func everything(o *observe.Observer) {
 	if h.Rebuilt != nil {
 		h.Rebuilt(&observe.Rebuilt{Key: "main", Replayed: 12, Duration: time.Millisecond, Cause: "trap"})
 	}
-	h.Trapped(&observe.Trapped{Key: "main", Cause: "unreachable", Message: "panic: \x1b[31mred\x1b[0m\nfunc[7]", Fuel: 99})
+	h.Trapped(&observe.Trapped{Key: "main", Cause: "unreachable", Message: "panic: \x1b[31mred\x1b[0m\nfunc[7]", Fuel: 99, Trace: "00-0af7-b7ad-01"})
 	h.Halted(&observe.Halted{Key: "main", Code: "state_unreadable", Reason: "over 16 MiB"})
 	h.Halted(&observe.Halted{Key: "main", Code: "state_unreadable", Reason: "deploy", Resumed: true})
 	h.Gap(&observe.Gap{Key: "main", From: 3, To: 7})
 	if h.Swapped != nil {
 		h.Swapped(&observe.Swapped{Shard: 1, Revision: "r2", Pause: 20 * time.Microsecond})
 	}
-	h.Performed(&observe.Performed{Key: "main", Seq: 7, Kind: 0})
-	h.Performed(&observe.Performed{Key: "main", Seq: 7, Leaf: 2, Kind: 0, Duration: time.Second, Err: errors.New("timeout")})
-	h.Performed(&observe.Performed{Key: "main", Seq: 7, Kind: -1, Err: errors.New("timeout")})
+	start := observe.EffectStart{Attempt: 2, Leaf: observe.Leaf{
+		Key: "main", Seq: 7, Index: 2, KindName: "call", Target: "http:a\n", Drive: 1, Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	}}
+	untraced := start.Leaf
+	untraced.Trace = ""
+	h.Performed(context.Background(), &observe.Performed{EffectStart: start, Outcome: observe.OutcomeDone})
+	h.Performed(context.Background(), &observe.Performed{EffectStart: start, Outcome: observe.OutcomeFailed, Duration: time.Second, Err: errors.New("timeout")})
+	h.Performed(context.Background(), &observe.Performed{EffectStart: start, Outcome: observe.OutcomeCanceled, Err: context.Canceled})
+	h.Buried(&observe.Buried{Leaf: start.Leaf, Reason: "exhausted", Err: "timeout", Fed: true})
+	h.Buried(&observe.Buried{Leaf: untraced, Reason: "cascade"})
+	h.Redriven(&observe.Redriven{Leaf: start.Leaf, Reason: "exhausted"})
+	h.Redriven(&observe.Redriven{Leaf: untraced, Reason: "cascade", Discarded: true})
+	for _, state := range []string{observe.BreakerOpen, observe.BreakerClosed} {
+		o.BreakerChanged(observe.BreakerChanged{Tenant: "default", Target: "call=http:a\n", From: observe.BreakerHalfOpen, To: state, Manual: true})
+	}
 	for level := -1; level <= 4; level++ {
 		h.Log(&observe.GuestLog{Key: "main", Level: level, Text: "hello"})
 	}
