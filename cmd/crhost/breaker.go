@@ -9,7 +9,7 @@ import (
 )
 
 func (c *cli) breaker() *cobra.Command {
-	return group("breaker", "See to what effects are done on, and its circuit breakers", c.breakerList(),
+	return group("breaker", "List, open and close the circuit breakers of what effects are done on", c.breakerList(),
 		c.breakerSet("open", "Let no effect through to a target, until it is closed or set to auto"),
 		c.breakerSet("close", "Let every effect through to a target, until it is opened or set to auto"),
 		c.breakerSet("auto", "Give a circuit breaker back to itself"))

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *cli) dlq() *cobra.Command {
-	return group("dlq", "See to dead letters: effects that were given up, or whose feedback nobody took",
+	return group("dlq", "List, show, retry and discard dead letters: effects that were given up, or whose feedback nobody took",
 		c.dlqList(), c.dlqShow(), c.dlqRetry(), c.dlqDiscard())
 }
 

@@ -82,7 +82,9 @@ func (c *cli) retryLetters(ctx context.Context, rq request) error {
 		err = ctx.Err()
 	}
 	if err != nil {
-		fmt.Fprintf(c.stderr, "retried %d of %d\n", last.Retried, last.Of)
+		if c.output != "json" {
+			fmt.Fprintf(c.stderr, "retried %d of %d\n", last.Retried, last.Of)
+		}
 		return err
 	}
 	reply, err := json.Marshal(last)

@@ -9,7 +9,7 @@ import (
 )
 
 func (c *cli) policy() *cobra.Command {
-	return group("policy", "See to how effects are tried, and when their targets are spared", c.policyList(), c.policySet(), c.policyRemove())
+	return group("policy", "List, set and remove policies: how effects are tried, and when their targets are spared", c.policyList(), c.policySet(), c.policyRemove())
 }
 
 // policyPath is the route of a policy.

@@ -10,6 +10,9 @@
 // Numbers keep their meaning: actions and states go through jsonpack, so that an integer stays an integer and 1.0 stays a float. A reply is a
 // Go value with JSON tags; a client that prefers msgpack gets the same reply, converted.
 //
+// What an operator does about effects (dead letters, circuit breakers, policies) is below the tenant. A retry of many dead letters lasts as
+// long as its client stays; it can be followed as server-sent events.
+//
 // Every refusal is an application/problem+json with the host's code, and says what to do next. One table gives each code its HTTP status
 // and its WebSocket close code.
 //
