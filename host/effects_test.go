@@ -314,6 +314,26 @@ func TestE2_dispatch(t *testing.T) {
 	})
 }
 
+// S3: two tenants may use one correlation id, and do not wait for each other.
+func TestS3_correlationOfTenants(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		_, err := w.host.Deploy(t.Context(), host.DeployRequest{Tenant: "other", Module: "script", Wasm: enginetest.BuildGo(t, "./internal/guests/script")})
+		require.NoError(t, err)
+		send := func(tenant string, list ...m) host.Receipt {
+			r, err := w.host.Store(abi.Address{Tenant: tenant, Module: "script", Key: "a"}).SendWith(t.Context(),
+				pack(t, m{"type": "do", "effects": list}), host.SendOptions{Correlation: "same"})
+			require.NoError(t, err)
+			return r
+		}
+		slow := send("other", delay("t", time.Hour))
+		start := time.Now()
+		require.NoError(t, send("default", call("echo")).WaitAll(t.Context()))
+		require.Zero(t, time.Since(start))
+		require.NoError(t, slow.WaitAll(t.Context()))
+		require.Equal(t, time.Hour, time.Since(start))
+	})
+}
+
 // E6: publishes of one store to one topic are done one at a time, in order, whatever fails meanwhile; a dead one leaves the lane.
 func TestE6_lanes(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

@@ -74,6 +74,7 @@ type Receipt struct {
 	Seq         uint64 // the action's number in its store
 	Revision    string // that reduced it
 	host        *Host
+	tenant      string
 	life        journal.Incarnation
 	correlation shard.CorrelationID
 }
@@ -89,7 +90,7 @@ func (r Receipt) Wait(ctx context.Context) error {
 
 // WaitAll returns when the leaves of this action, and all that they caused, are done. Errors are as of Wait.
 func (r Receipt) WaitAll(ctx context.Context) error {
-	return waitError(r.host.outbox.WaitAll(ctx, r.Correlation()))
+	return waitError(r.host.outbox.WaitAll(ctx, r.tenant, r.Correlation()))
 }
 
 func waitError(err error) error {
@@ -119,7 +120,7 @@ func (s *Store) SendWith(ctx context.Context, action []byte, o SendOptions) (Rec
 	if err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{Seq: r.Seq, Revision: r.Revision, host: s.host, life: r.Life, correlation: r.Correlation}, nil
+	return Receipt{Seq: r.Seq, Revision: r.Revision, host: s.host, tenant: s.address.Tenant, life: r.Life, correlation: r.Correlation}, nil
 }
 
 // State is a store's state as of an action.
@@ -178,7 +179,7 @@ func (s *Store) WaitAll(ctx context.Context, seq uint64) error {
 		case err != nil:
 			return err
 		}
-		return waitError(s.host.outbox.WaitAll(ctx, a.Correlation))
+		return waitError(s.host.outbox.WaitAll(ctx, s.address.Tenant, a.Correlation))
 	}
 	return &Error{Code: abi.CodeNotFound, Text: fmt.Sprintf("action %d of store %s is not kept any more", seq, s.address)}
 }

@@ -74,7 +74,7 @@ type Outbox struct {
 	closing bool
 
 	open    map[openID]*opened // effects that are not finished
-	threads map[string]*thread // by correlation id
+	threads map[threadID]*thread
 }
 
 // New returns an outbox with nothing to do.
@@ -84,7 +84,7 @@ func New(c Config) *Outbox {
 	c.FeedbackBytes = cmp.Or(c.FeedbackBytes, DefaultFeedbackBytes)
 	o := &Outbox{
 		config: c, tasks: make(map[taskID]*task), lanes: make(map[laneID]*lane), tenants: make(map[string]*tenant),
-		open: make(map[openID]*opened), threads: make(map[string]*thread),
+		open: make(map[openID]*opened), threads: make(map[threadID]*thread),
 	}
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	return o
@@ -95,7 +95,7 @@ func (o *Outbox) Moved(store journal.StoreID, life journal.Incarnation, m *ledge
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range m.Opened {
-		o.track(openID{life, e.Seq}, e.Correlation)
+		o.track(openID{life, e.Seq}, threadID{store.Tenant, e.Correlation})
 	}
 	for _, ref := range m.Stop {
 		o.cancel(taskID{life, ref})

@@ -19,8 +19,11 @@ type openID struct {
 // opened is an effect that is not finished.
 type opened struct {
 	signal
-	correlation string
+	thread threadID
 }
+
+// threadID names all that one outside action caused. Tenants may use the same correlation ids.
+type threadID struct{ tenant, correlation string }
 
 // thread is the unfinished effects with one correlation id: all that one outside action caused. While an effect feeds back, what that causes is entered
 // in the same step in which the effect is finished, so that a thread without effects stays so.
@@ -54,15 +57,15 @@ func (s *signal) end() {
 	s.tell()
 }
 
-func (o *Outbox) track(id openID, correlation string) {
+func (o *Outbox) track(id openID, of threadID) {
 	if o.open[id] != nil {
 		return
 	}
-	o.open[id] = &opened{correlation: correlation}
-	t := o.threads[correlation]
+	o.open[id] = &opened{thread: of}
+	t := o.threads[of]
 	if t == nil {
 		t = new(thread)
-		o.threads[correlation] = t
+		o.threads[of] = t
 	}
 	t.effects++
 }
@@ -74,9 +77,9 @@ func (o *Outbox) finished(id openID) {
 	}
 	delete(o.open, id)
 	e.tell()
-	t := o.threads[e.correlation]
+	t := o.threads[e.thread]
 	if t.effects--; t.effects == 0 {
-		delete(o.threads, e.correlation)
+		delete(o.threads, e.thread)
 		t.tell()
 	}
 }
@@ -94,10 +97,10 @@ func (o *Outbox) Wait(ctx context.Context, life journal.Incarnation, seq uint64)
 	return o.await(ctx, done, &e.signal)
 }
 
-// WaitAll returns when everything with a correlation id is done. Errors are as of Wait.
-func (o *Outbox) WaitAll(ctx context.Context, correlation string) error {
+// WaitAll returns when everything of a tenant with a correlation id is done. Errors are as of Wait.
+func (o *Outbox) WaitAll(ctx context.Context, tenant, correlation string) error {
 	o.mu.Lock()
-	t := o.threads[correlation]
+	t := o.threads[threadID{tenant, correlation}]
 	if t == nil {
 		o.mu.Unlock()
 		return nil
@@ -119,11 +122,4 @@ func (o *Outbox) await(ctx context.Context, done <-chan struct{}, s *signal) err
 		return ErrClosed
 	}
 	return nil
-}
-
-// Idle reports whether nothing with a correlation id is under way.
-func (o *Outbox) Idle(correlation string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.threads[correlation] == nil
 }
