@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +31,7 @@ type Host struct {
 	bus      eventbus.Bus // nil when it is not ours to close
 
 	projections *projections
+	failures    failures
 	closing     atomic.Bool
 }
 
@@ -195,6 +195,7 @@ type StoreInfo struct {
 	Halted      string // code; empty when it is not
 	Resident    bool
 	Incarnation string
+	halt        *abi.Error
 }
 
 // DefaultStoresLimit is how many stores are listed at a time.
@@ -231,7 +232,7 @@ func storeInfo(id journal.ModuleID, i shard.Info) StoreInfo {
 		Address: abi.Address{Tenant: id.Tenant, Module: id.Module, Key: i.Key}, Seq: i.Seq, Revision: i.Revision, Resident: i.Resident, Incarnation: i.Life.String(),
 	}
 	if i.Halted != nil {
-		info.Halted = string(i.Halted.Code)
+		info.Halted, info.halt = string(i.Halted.Code), i.Halted
 	}
 	return info
 }
@@ -254,62 +255,4 @@ func (h *Host) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrShutdownTimeout, errors.Join(err, ctx.Err()))
 	}
 	return errors.Join(err, h.engine.Close())
-}
-
-// HealthStatus is healthy, degraded or unhealthy.
-type HealthStatus string
-
-// The statuses, from good to bad.
-const (
-	Healthy   HealthStatus = "healthy"
-	Degraded  HealthStatus = "degraded"
-	Unhealthy HealthStatus = "unhealthy"
-)
-
-// Health says how something is, and why.
-type Health struct {
-	Status  HealthStatus
-	Reasons []string // empty when healthy
-}
-
-// IsHealthy reports whether nothing is wrong.
-func (h Health) IsHealthy() bool { return h.Status == Healthy }
-
-// IsUnhealthy reports whether it does not do its work.
-func (h Health) IsUnhealthy() bool { return h.Status == Unhealthy }
-
-// worsen adds a reason.
-func (h *Health) worsen(to HealthStatus, reason string) {
-	if order := []HealthStatus{Healthy, Degraded, Unhealthy}; slices.Index(order, to) > slices.Index(order, h.Status) {
-		h.Status = to
-	}
-	h.Reasons = append(h.Reasons, reason)
-}
-
-// maxReasons bounds how many halted stores are named.
-const maxReasons = 10
-
-// Health reports on the host: a halted store degrades it, a journal that takes nothing any more or a shutdown makes it unhealthy.
-func (h *Host) Health() Health {
-	health := Health{Status: Healthy}
-	if h.closing.Load() {
-		health.worsen(Unhealthy, "the host is shutting down")
-	}
-	halts := 0
-	for _, m := range h.registry.Modules("") {
-		for _, s := range m.Places() {
-			if err := s.Err(); err != nil {
-				health.worsen(Unhealthy, fmt.Sprintf("the journal of module %s takes nothing: %v", m.ID(), err))
-			}
-			for _, i := range s.Halts() {
-				if halts++; halts <= maxReasons {
-					health.worsen(Degraded, fmt.Sprintf("store %s/%s: %v", m.ID(), i.Key, i.Halted))
-				}
-			}
-		}
-	}
-	if halts > maxReasons {
-		health.worsen(Degraded, fmt.Sprintf("%d more halted stores", halts-maxReasons))
-	}
-	return health
 }

@@ -217,26 +217,6 @@ func (s *Store) Metrics() StoreMetrics {
 	return sm
 }
 
-// Health reports on the store: unhealthy when it is halted or its module is not there; a store that has no actions is healthy.
-func (s *Store) Health() Health {
-	health := Health{Status: Healthy}
-	p, err := s.place()
-	if err == nil {
-		var i shard.Info
-		i, err = p.Shard.Info(context.Background(), s.address.Key)
-		if errors.Is(err, ErrNotFound) {
-			return health
-		}
-		if i.Halted != nil {
-			err = i.Halted
-		}
-	}
-	if err != nil {
-		health.worsen(Unhealthy, err.Error())
-	}
-	return health
-}
-
 // Info describes the store. Errors are *Error, CodeNotFound for a store that has no actions.
 func (s *Store) Info(ctx context.Context) (StoreInfo, error) {
 	p, err := s.place()

@@ -26,6 +26,9 @@ func (h *Host) attempting(ctx context.Context, l *ledger.Leaf, attempt int) cont
 
 // performed counts an attempt that has ended, and tells the hooks of the leaf's module.
 func (h *Host) performed(p *outbox.Performed) {
+	if !p.Canceled {
+		h.failures.add(moduleOf(p.Leaf.Store), p.Err != nil)
+	}
 	m, err := h.registry.Find(moduleOf(p.Leaf.Store))
 	if err != nil {
 		return
