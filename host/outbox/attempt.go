@@ -232,7 +232,7 @@ func (o *Outbox) judge(ctx context.Context, t *task, permit *breaker.Permit, err
 	case permit == nil:
 	case err == nil:
 		permit.Success()
-	case ctx.Err() != nil || retry.IsPermanent(err):
+	case ctx.Err() != nil || retry.IsPermanent(err) || errors.Is(err, ledger.ErrGone):
 		permit.Cancel()
 	default:
 		permit.Failure()
@@ -242,8 +242,8 @@ func (o *Outbox) judge(ctx context.Context, t *task, permit *breaker.Permit, err
 // later decides what follows a failed attempt: when the next one is made, or, when that is the end, what was delivered of it. It returns when the
 // task is to be looked at again, below zero for never.
 func (o *Outbox) later(ctx context.Context, t *task, err error) (at int64) {
-	if ctx.Err() != nil {
-		return -1 // cancelled, or left to the next start
+	if ctx.Err() != nil || errors.Is(err, ledger.ErrGone) {
+		return -1 // cancelled, left to the next start, or ended by an emission that was refused
 	}
 	p := o.policy(t)
 	delay, again := p.Next(t.attempt, err, nil)
