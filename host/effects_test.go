@@ -19,6 +19,7 @@ import (
 	"github.com/crhost/crhost/effects/retry"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/engine/enginetest"
+	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
 )
 
@@ -31,9 +32,10 @@ type world struct {
 	host    *host.Host
 	config  host.Config
 	journal *memory.Backend
+	wrap    func(journal.Backend) journal.Backend // the journal, as the host gets it; nil leaves it as it is
 
 	mu    sync.Mutex
-	calls []string                                                   // keys of the attempts made, in order
+	calls []string                                                 // keys of the attempts made, in order
 	peers map[string]func(context.Context, *effects.Request) error // by target; nil answers at once
 }
 
@@ -72,6 +74,9 @@ func (w *world) start() {
 	w.Helper()
 	config := w.config
 	config.Journal = w.journal
+	if w.wrap != nil {
+		config.Journal = w.wrap(w.journal)
+	}
 	var err error
 	w.host, err = host.Open(w.Context(), config)
 	require.NoError(w, err)
@@ -274,7 +279,11 @@ func TestE8_delayAndCancel(t *testing.T) {
 		require.Equal(t, []string{"tick t"}, w.log("a"))
 
 		ended := make(chan error, 1)
-		w.peer("peer", func(ctx context.Context, _ *effects.Request) error { <-ctx.Done(); ended <- ctx.Err(); return ctx.Err() })
+		w.peer("peer", func(ctx context.Context, _ *effects.Request) error {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		})
 		running := w.do("a", call("peer", "id", "c"))
 		synctest.Wait()
 		_, err := w.store("a").Send(t.Context(), pack(t, m{"type": "do", "effects": []m{call("echo", "id", "c")}}))
