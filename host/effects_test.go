@@ -19,6 +19,7 @@ import (
 	"github.com/crhost/crhost/effects/retry"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/engine/enginetest"
+	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
 )
 
@@ -31,6 +32,7 @@ type world struct {
 	host    *host.Host
 	config  host.Config
 	journal *memory.Backend
+	wrap    func(journal.Backend) journal.Backend // the journal, as the host gets it; nil leaves it as it is
 
 	mu    sync.Mutex
 	calls []string                                                 // keys of the attempts made, in order
@@ -73,6 +75,9 @@ func (w *world) start() {
 	w.Helper()
 	config := w.config
 	config.Journal = w.journal
+	if w.wrap != nil {
+		config.Journal = w.wrap(w.journal)
+	}
 	var err error
 	w.host, err = host.Open(w.Context(), config)
 	require.NoError(w, err)

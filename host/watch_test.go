@@ -86,15 +86,15 @@ func TestStats_deadLetters(t *testing.T) {
 	})
 }
 
-// refusing is a journal that can be told to refuse its next batch.
-type refusing struct {
+// refusesNext is a journal that can be told to refuse its next batch.
+type refusesNext struct {
 	journal.Backend
 	next atomic.Bool
 }
 
 var errRefused = fmt.Errorf("told to: %w", journal.ErrRefused)
 
-func (r *refusing) Apply(b *journal.Batch) error {
+func (r *refusesNext) Apply(b *journal.Batch) error {
 	if r.next.Swap(false) {
 		return errRefused
 	}
@@ -107,7 +107,7 @@ func TestStats_lostLetter(t *testing.T) {
 		w.stop()
 		buried := 0
 		g := &gauges{hooks: &observe.ModuleHooks{Buried: func(*observe.Buried) { buried++ }}}
-		backend := &refusing{Backend: w.journal}
+		backend := &refusesNext{Backend: w.journal}
 		config := w.config
 		config.Journal, config.Observer = backend, g.observer()
 		var err error

@@ -109,6 +109,7 @@ func TestRebuild_besideTheLive(t *testing.T) {
 		require.Equal(t, err, h.runner.Status().NextFailed)
 		require.Nil(t, h.runner.Status().Failed)
 
+		synctest.Wait() // for the rebuild to apply e1, which it does once it knows that e2 is what fails
 		h.orders.set("old:")
 		require.NoError(t, h.runner.Wait(t.Context(), h.append("c1/o1", 1)))
 		requireRows(t, h, "c1/o1=e1 e2 e3 old:e4 ")
@@ -174,6 +175,7 @@ func TestRebuild_ofWhatIsFailed(t *testing.T) {
 		h.orders.plan("e2", 1)
 		h.start()
 		require.ErrorIs(t, h.runner.Wait(t.Context(), 3), projection.ErrFailed)
+		synctest.Wait()        // for the live build to apply e1, which it does once it knows that e2 is what fails
 		h.orders.plan("e1", 1) // the rebuild fails before it is where the live one is
 		build, err := h.runner.Rebuild(t.Context())
 		require.NoError(t, err)
@@ -201,6 +203,7 @@ func TestRebuild_survivesRestart(t *testing.T) {
 		h.orders.plan("e2", 1)
 		h.start()
 		require.ErrorIs(t, h.runner.WaitBuild(t.Context(), build), projection.ErrFailed)
+		synctest.Wait() // likewise
 		require.ErrorIs(t, h.stop(), context.Canceled)
 		h.orders.set("new:")
 		h.start()

@@ -29,6 +29,7 @@ type Standing struct {
 	Outcome uint8  // as of package effects; 0 = open
 	Ran     bool   // it was started, ever
 	Letter  bool   // it has a dead letter
+	Apart   bool   // it is in another drive, of which the sequential around it knows nothing: that went on, by Outcome
 	Drive   uint32 // which run it is in, from 1
 	Due     int64  // of a delay that is armed, Unix nanoseconds
 	Emitted uint64 // actions that it fed back before it was done
@@ -86,6 +87,12 @@ func (w *writer) standings(leaves []Standing) {
 		if l.Letter {
 			flags |= standingLetter
 		}
+		if l.Apart {
+			flags |= standingApart
+		}
+		if l.Apart {
+			flags |= standingApart
+		}
 		w.u32(flags)
 		w.u32(l.Drive)
 		w.u64(uint64(l.Due))
@@ -100,6 +107,7 @@ func (r *reader) standings() (leaves []Standing) {
 		flags := r.u32()
 		leaves = append(leaves, Standing{
 			Outcome: uint8(flags & standingOutcome), Ran: flags&standingRan != 0, Letter: flags&standingLetter != 0,
+			Apart: flags&standingApart != 0,
 			Drive: r.u32(), Due: int64(r.u64()), Emitted: r.u64(), Token: r.some(), Again: r.some(),
 		})
 	}
@@ -110,6 +118,7 @@ const (
 	standingOutcome = 0xff
 	standingRan     = 1 << 8
 	standingLetter  = 1 << 9
+	standingApart   = 1 << 10
 )
 
 // PutDispatched notes, in the batch of another store's action, that a dispatch of this one has become that action (SEMANTICS E2).
@@ -142,7 +151,7 @@ type EffectRow struct {
 	Dispatched map[int][]byte // results of dispatches that were made, by index
 }
 
-// EffectsOf yields the effects of one life, by seq. It stops after an error.
+// EffectsOf yields the effects of one life, by seq; not what is left of one that was cancelled while its dispatch was under way. It stops after an error.
 func EffectsOf(r Reader, id ModuleID, life Incarnation) iter.Seq2[*EffectRow, error] {
 	return effects(r, append(moduleKey(prefixEffect, id), life[:]...), len(moduleKey(prefixEffect, id)))
 }
@@ -167,7 +176,7 @@ func effects(r Reader, prefix []byte, at int) iter.Seq2[*EffectRow, error] {
 			rest := row.Key[at:]
 			life, seq := Incarnation(rest), binary.BigEndian.Uint64(rest[16:])
 			if e != nil && (e.Life != life || e.Seq != seq) {
-				if !yield(e, nil) {
+				if !e.ended() && !yield(e, nil) {
 					return
 				}
 				e = nil
@@ -180,11 +189,14 @@ func effects(r Reader, prefix []byte, at int) iter.Seq2[*EffectRow, error] {
 				return
 			}
 		}
-		if e != nil {
+		if e != nil && !e.ended() {
 			yield(e, nil)
 		}
 	}
 }
+
+// ended reports whether the effect was removed before a dispatch of it was noted.
+func (e *EffectRow) ended() bool { return e.Tree == nil && e.Leaves == nil }
 
 func (e *EffectRow) read(row Row, kind byte, rest []byte) error {
 	switch kind {

@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 
 	"github.com/crhost/crhost/abi"
@@ -68,7 +67,8 @@ func (m *Moves) Empty() bool {
 
 // Ledger is one store's open effects. Its invariants:
 //
-//	L1  ids holds the id of each open leaf that has one and may still run, and nothing else.
+//	L1  ids holds the id of each open leaf that has one and may still run, and nothing else. A redrive can make several of them share one: it is the newest one's,
+//	    and who cancels that cancels all.
 //	L2  open counts the open leaves that may still run.
 //	L3  an entry is in entries from its action on until it is done and has no letters; done entries have letters.
 type Ledger struct {
@@ -76,6 +76,7 @@ type Ledger struct {
 	life    journal.Incarnation
 	entries map[uint64]*entry
 	ids     map[string]Ref
+	shared  map[string]bool // ids that several leaves had at once, ever
 	open    int
 }
 
@@ -92,8 +93,18 @@ type entry struct {
 	moved      bool // a row of its own says how it stands
 }
 
+// outcome is how a leaf stands for the sequentials around it.
 func (e *entry) outcome(index int) effects.Outcome { return effects.Outcome(e.leaves[index].Outcome) }
 func (e *entry) ran(index int) bool                { return e.leaves[index].Ran }
+
+// open reports whether a leaf is not finished.
+func (e *entry) open(index int) bool {
+	return e.outcome(index) == effects.Open || e.leaves[index].Apart
+}
+
+func (e *entry) finished() bool {
+	return effects.Finished(e.tree, e.outcome) && !slices.ContainsFunc(e.leaves, func(l journal.Standing) bool { return l.Apart })
+}
 
 func (e *entry) lettered() bool {
 	return slices.ContainsFunc(e.leaves, func(l journal.Standing) bool { return l.Letter })
@@ -141,7 +152,7 @@ func (l *Ledger) restore(row *journal.EffectRow) error {
 		return damaged("it says how leaves stand that it does not have")
 	}
 	l.entries[e.seq] = e
-	e.done = effects.Finished(tree, e.outcome)
+	e.done = e.finished()
 	for _, leaf := range e.waiting() {
 		l.occupy(e, leaf)
 	}
@@ -153,25 +164,65 @@ func (e *entry) waiting() []effects.Leaf {
 	skipped := effects.Skipped(e.tree, e.outcome)
 	var open []effects.Leaf
 	for leaf := range effects.Leaves(e.tree) {
-		if e.outcome(leaf.Index) == effects.Open && !slices.ContainsFunc(skipped, func(s effects.Leaf) bool { return s.Index == leaf.Index }) {
+		if e.open(leaf.Index) && !holds(skipped, leaf) {
 			open = append(open, leaf)
 		}
 	}
 	return open
 }
 
+func holds(list []effects.Leaf, leaf effects.Leaf) bool {
+	return slices.ContainsFunc(list, func(l effects.Leaf) bool { return l.Index == leaf.Index })
+}
+
+// idOf is the id that a leaf goes by, empty for none. That of a cancel is of another.
+func idOf(e *abi.Effect) string {
+	if e.Kind == abi.KindCancel {
+		return ""
+	}
+	return e.ID
+}
+
+func (r Ref) before(other Ref) bool {
+	return r.Seq < other.Seq || r.Seq == other.Seq && r.Index < other.Index
+}
+
 func (l *Ledger) occupy(e *entry, leaf effects.Leaf) {
 	l.open++
-	if leaf.Effect.ID != "" && leaf.Effect.Kind != abi.KindCancel { // a cancel's is that of another
-		l.ids[leaf.Effect.ID] = Ref{e.seq, leaf.Index}
+	id, ref := idOf(leaf.Effect), Ref{e.seq, leaf.Index}
+	if id == "" {
+		return
+	}
+	other, used := l.ids[id]
+	if used {
+		if l.shared == nil {
+			l.shared = make(map[string]bool)
+		}
+		l.shared[id] = true
+	}
+	if !used || other.before(ref) {
+		l.ids[id] = ref
 	}
 }
 
 // vacate undoes occupy for a leaf that is finished or will not run.
 func (l *Ledger) vacate(e *entry, leaf effects.Leaf) {
 	l.open--
-	if id := leaf.Effect.ID; id != "" && l.ids[id] == (Ref{e.seq, leaf.Index}) {
-		delete(l.ids, id)
+	id := idOf(leaf.Effect)
+	if id == "" || l.ids[id] != (Ref{e.seq, leaf.Index}) {
+		return
+	}
+	delete(l.ids, id)
+	if !l.shared[id] {
+		return
+	}
+	for _, e := range l.entries {
+		for _, other := range e.waiting() {
+			ref := Ref{e.seq, other.Index}
+			if newest, used := l.ids[id]; idOf(other.Effect) == id && (!used || newest.before(ref)) {
+				l.ids[id] = ref
+			}
+		}
 	}
 }
 
@@ -213,7 +264,7 @@ func (l *Ledger) Pending(seq uint64) bool {
 // Holds reports whether a leaf is open in the given drive: not cancelled, finished, redriven or forgotten.
 func (l *Ledger) Holds(ref Ref, drive uint32) bool {
 	e := l.entry(ref)
-	return e != nil && e.outcome(ref.Index) == effects.Open && e.leaves[ref.Index].Drive == drive && e.ran(ref.Index)
+	return e != nil && e.open(ref.Index) && e.leaves[ref.Index].Drive == drive && e.ran(ref.Index)
 }
 
 func (l *Ledger) entry(ref Ref) *entry {
@@ -294,101 +345,11 @@ func (l *Ledger) effect(ref Ref) *abi.Effect {
 	return nil
 }
 
-// Add takes in what an accepted action described.
-//
-// REQUIRES: Check finds nothing; tree is what effect.Tree says and has leaves.
-func (l *Ledger) Add(b *journal.Batch, m *Moves, seq uint64, effect journal.Effect, tree []abi.Effect) {
-	e := &entry{seq: seq, effect: effect, tree: tree}
-	for range effects.Leaves(tree) {
-		e.leaves = append(e.leaves, journal.Standing{Drive: 1})
-	}
-	l.entries[seq] = e
-	m.Opened = append(m.Opened, Opened{seq, effect.Correlation})
-	index := 0
-	_ = check(tree, false, func(leaf *abi.Effect, sequential bool) error {
-		at := effects.Leaf{Index: index, Effect: leaf}
-		index++
-		if replaced, used := l.ids[leaf.ID]; used && leaf.ID != "" && leaf.Kind != abi.KindCancel {
-			l.cancel(b, m, replaced)
-		}
-		l.occupy(e, at)
-		if leaf.Kind == abi.KindCancel && !sequential {
-			l.begin(b, m, e, at)
-		}
-		return nil
-	})
-	l.step(b, m, e)
-	if !l.forget(b, e) {
-		journal.PutEffect(b, l.module(), l.life, seq, &e.effect, e.leaves)
-		e.put = true
-	}
-}
-
 func (l *Ledger) module() journal.ModuleID {
 	return journal.ModuleID{Tenant: l.store.Tenant, Module: l.store.Module}
 }
 
-// Settle ends a leaf: its feedback was reduced or refused, or there was none. letter says that it leaves a dead letter.
-//
-// REQUIRES: Holds.
-func (l *Ledger) Settle(b *journal.Batch, m *Moves, ref Ref, outcome effects.Outcome, letter bool) {
-	e := l.entries[ref.Seq]
-	if e.dispatched[ref.Index] != nil || l.effect(ref).Kind == abi.KindDispatch {
-		journal.DeleteDispatched(b, l.module(), l.life, ref.Seq, ref.Index)
-		delete(e.dispatched, ref.Index)
-	}
-	l.end(e, ref.Index, outcome)
-	e.leaves[ref.Index].Letter = letter
-	e.leaves[ref.Index].Token = nil
-	l.advance(b, m, e)
-}
-
-// Emit notes that a leaf has fed back one action more.
-//
-// REQUIRES: Holds.
-func (l *Ledger) Emit(b *journal.Batch, ref Ref, token []byte) {
-	e := l.entries[ref.Seq]
-	e.leaves[ref.Index].Emitted++
-	e.leaves[ref.Index].Token = token
-	l.write(b, e)
-}
-
-// Redrive opens another drive of a leaf that has a letter, and reports whether there is one. The sequential around it goes on only if nothing in it
-// that comes later has run. With again the leaf is not done once more: that is what is fed back.
-func (l *Ledger) Redrive(b *journal.Batch, m *Moves, ref Ref, again []byte) bool {
-	e := l.entry(ref)
-	if e == nil || !e.leaves[ref.Index].Letter {
-		return false
-	}
-	if e.done {
-		e.done = false
-		m.Opened = append(m.Opened, Opened{e.seq, e.effect.Correlation})
-	}
-	if effects.LaterRan(e.tree, ref.Index, e.ran) {
-		for _, leaf := range effects.Skipped(e.tree, e.outcome) { // they stay where they are
-			e.leaves[leaf.Index].Outcome = uint8(effects.Cancelled)
-		}
-	}
-	leaf := &e.leaves[ref.Index]
-	*leaf = journal.Standing{Drive: leaf.Drive + 1, Emitted: leaf.Emitted, Again: again}
-	delete(e.traps, ref.Index)
-	l.occupy(e, effects.Leaf{Index: ref.Index, Effect: l.effect(ref)})
-	l.advance(b, m, e)
-	return true
-}
-
-// Discard forgets the letter of a leaf, and reports whether there was one.
-func (l *Ledger) Discard(b *journal.Batch, ref Ref) bool {
-	e := l.entry(ref)
-	if e == nil || !e.leaves[ref.Index].Letter {
-		return false
-	}
-	e.leaves[ref.Index].Letter = false
-	l.write(b, e)
-	return true
-}
-
-// Resume are the moves that start what a journal was found with: everything whose turn it is.
+// Resume are the moves that start what a journal was found with: everything that was started and is not finished.
 func (l *Ledger) Resume() *Moves {
 	m := new(Moves)
 	for _, seq := range l.seqs() {
@@ -397,8 +358,10 @@ func (l *Ledger) Resume() *Moves {
 			continue
 		}
 		m.Opened = append(m.Opened, Opened{e.seq, e.effect.Correlation})
-		for _, leaf := range effects.Runnable(e.tree, e.outcome) {
-			m.Start = append(m.Start, l.leaf(e, leaf))
+		for _, leaf := range e.waiting() {
+			if e.ran(leaf.Index) {
+				m.Start = append(m.Start, l.leaf(e, leaf))
+			}
 		}
 	}
 	return m
@@ -430,131 +393,10 @@ func (l *Ledger) Leaves() iter.Seq2[Leaf, bool] {
 	}
 }
 
-// Drop is what remains to be stopped when the store ends.
-func (l *Ledger) Drop(b *journal.Batch) *Moves {
-	m := new(Moves)
-	if l == nil {
-		return m
-	}
-	for _, seq := range l.seqs() {
-		e := l.entries[seq]
-		for index, leaf := range e.leaves {
-			if leaf.Ran && e.outcome(index) == effects.Open {
-				m.Stop = append(m.Stop, Ref{seq, index})
-			}
-			if leaf.Letter {
-				journal.DeleteLetter(b, l.module(), journal.LetterID{Life: l.life, Seq: seq, Index: index})
-				m.Letters--
-			}
-			if l.effect(Ref{seq, index}).Kind == abi.KindDispatch {
-				journal.DeleteDispatched(b, l.module(), l.life, seq, index)
-			}
-		}
-		if !e.done {
-			m.Done = append(m.Done, seq)
-		}
-		journal.DeleteEffect(b, l.module(), l.life, seq, e.moved)
-	}
-	return m
-}
-
-// end finishes an open leaf, and with it those that it keeps from running.
-func (l *Ledger) end(e *entry, index int, outcome effects.Outcome) {
-	if outcome == effects.Done { // keeps nothing from running
-		e.leaves[index].Outcome, e.leaves[index].Due = uint8(outcome), 0
-		l.vacate(e, effects.Leaf{Index: index, Effect: l.effect(Ref{e.seq, index})})
-		return
-	}
-	before := e.waiting()
-	e.leaves[index].Outcome = uint8(outcome)
-	e.leaves[index].Due = 0
-	after := e.waiting()
-	for _, leaf := range before {
-		if !slices.ContainsFunc(after, func(a effects.Leaf) bool { return a.Index == leaf.Index }) {
-			l.vacate(e, leaf)
-		}
-	}
-}
-
-// cancel ends an open leaf that has an id.
-func (l *Ledger) cancel(b *journal.Batch, m *Moves, ref Ref) {
-	e := l.entries[ref.Seq]
-	if e.ran(ref.Index) {
-		m.Stop = append(m.Stop, ref)
-	}
-	l.end(e, ref.Index, effects.Cancelled)
-	l.advance(b, m, e)
-}
-
-// advance begins the leaves whose turn has come, and writes how the effect stands.
-func (l *Ledger) advance(b *journal.Batch, m *Moves, e *entry) {
-	l.step(b, m, e)
-	l.write(b, e)
-}
-
-// step begins the leaves whose turn has come.
-func (l *Ledger) step(b *journal.Batch, m *Moves, e *entry) {
-	for begun := true; begun; {
-		begun = false
-		for _, leaf := range effects.Runnable(e.tree, e.outcome) {
-			if !e.ran(leaf.Index) {
-				l.begin(b, m, e, leaf)
-				begun = true
-			}
-		}
-	}
-	if !e.done && effects.Finished(e.tree, e.outcome) {
-		e.done = true
-		m.Done = append(m.Done, e.seq)
-	}
-}
-
-// begin starts a leaf whose turn it is. A cancel is done by that, unless it has something to feed back.
-func (l *Ledger) begin(b *journal.Batch, m *Moves, e *entry, leaf effects.Leaf) {
-	if e.ran(leaf.Index) {
-		return
-	}
-	standing := &e.leaves[leaf.Index]
-	standing.Ran = true
-	switch leaf.Effect.Kind {
-	case abi.KindDelay:
-		standing.Due = m.Now + min(int64(leaf.Effect.After), math.MaxInt64-m.Now)
-	case abi.KindCancel:
-		if ref, used := l.ids[leaf.Effect.ID]; used && ref != (Ref{e.seq, leaf.Index}) {
-			l.cancel(b, m, ref)
-		}
-		if leaf.Effect.OK == "" {
-			l.end(e, leaf.Index, effects.Done)
-			return
-		}
-	}
-	m.Start = append(m.Start, l.leaf(e, leaf))
-}
-
 func (l *Ledger) leaf(e *entry, leaf effects.Leaf) Leaf {
 	s := &e.leaves[leaf.Index]
 	return Leaf{
 		Ref: Ref{e.seq, leaf.Index}, Store: l.store, Life: l.life, Effect: leaf.Effect, Drive: s.Drive, Due: s.Due, Emitted: s.Emitted, Token: s.Token, Again: s.Again,
 		Dispatched: e.dispatched[leaf.Index], Depth: e.effect.Depth, Correlation: e.effect.Correlation, Trace: e.effect.Trace,
 	}
-}
-
-// write makes durable how an effect stands, or forgets it. One that is just being added is written by Add.
-func (l *Ledger) write(b *journal.Batch, e *entry) {
-	if e.put && !l.forget(b, e) {
-		journal.PutStandings(b, l.module(), l.life, e.seq, e.leaves)
-		e.moved = true
-	}
-}
-
-// forget removes an effect of which nothing is left to do or to tell, and reports whether that was so.
-func (l *Ledger) forget(b *journal.Batch, e *entry) bool {
-	if !e.done || e.lettered() {
-		return false
-	}
-	if e.put {
-		journal.DeleteEffect(b, l.module(), l.life, e.seq, e.moved)
-	}
-	delete(l.entries, e.seq)
-	return true
 }

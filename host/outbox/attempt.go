@@ -298,7 +298,7 @@ func (o *Outbox) judge(r *run, err error) {
 	case r.permit == nil:
 	case err == nil:
 		r.permit.Success()
-	case o.left(r.task) || retry.IsPermanent(err):
+	case o.left(r.task) || retry.IsPermanent(err) || errors.Is(err, ledger.ErrGone):
 		r.permit.Cancel()
 	default:
 		r.permit.Failure()
@@ -308,8 +308,8 @@ func (o *Outbox) judge(r *run, err error) {
 // later decides what follows a failed attempt: when the next one is made, or, when that is the end, what was delivered of it. It returns when the
 // task is to be looked at again, below zero for never.
 func (o *Outbox) later(t *task, err error) (at int64) {
-	if o.left(t) {
-		return -1 // cancelled, or for the next start
+	if o.left(t) || errors.Is(err, ledger.ErrGone) {
+		return -1 // cancelled, for the next start, or ended by an emission that was refused
 	}
 	delay, again := t.policy.Next(t.attempt, err, nil)
 	if again {

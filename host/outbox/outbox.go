@@ -139,8 +139,11 @@ func (o *Outbox) Stats(tenant, module string) Stats {
 	return s
 }
 
-// Close lets what runs finish, with its feedback, and starts nothing more. When ctx ends first, the attempts are told to stop; the error is then
-// that of ctx. What is not done stays in the journal for the next start.
+// grace is how long attempts have to stop once they are told to.
+const grace = time.Second
+
+// Close lets what runs finish, with its feedback, and starts nothing more. When ctx ends first, the attempts are told to stop, and those that do not within
+// a second are left behind; the error is then that of ctx. What is not done stays in the journal for the next start.
 func (o *Outbox) Close(ctx context.Context) error {
 	o.mu.Lock()
 	o.closing = true
@@ -160,7 +163,10 @@ func (o *Outbox) Close(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	o.stop()
-	<-ended
+	select {
+	case <-ended:
+	case <-time.After(grace): // whatever they bring, their stores take nothing any more
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range o.open {

@@ -39,11 +39,21 @@ type signal struct {
 }
 
 func (s *signal) wait() <-chan struct{} {
+	if s.ended {
+		return told
+	}
 	if s.done == nil {
 		s.done = make(chan struct{})
 	}
 	return s.done
 }
+
+// told is what those who come after Close wait for: it has been told already.
+var told = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 func (s *signal) tell() {
 	if s.done != nil {

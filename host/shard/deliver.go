@@ -60,8 +60,8 @@ func (st *store) move(moves *ledger.Moves) {
 
 // Deliver settles a leaf, and reduces what it feeds back; both are durable when it returns nil. It is never refused for load.
 //
-// Errors: ledger.ErrGone; *abi.Error of CodeTrapped (try again: with the last trap allowed the store halts), and what keeps the store from taking
-// anything now.
+// Errors: ledger.ErrGone, also for an emission that was refused, with which the leaf ends; *abi.Error of CodeTrapped (try again: with the last trap
+// allowed the store halts), and what keeps the store from taking anything now.
 func (s *Shard) Deliver(ctx context.Context, d *ledger.Delivery) error {
 	hooks := s.hooks.Load()
 	started := time.Now()
@@ -103,6 +103,9 @@ func (s *Shard) deliver(ctx context.Context, d *ledger.Delivery, started time.Ti
 			e.Err, e.Code = s.refusal, string(codeOf(s.refusal))
 		}
 	}
+	if err == nil && d.Outcome == effects.Open && !st.ledger.Holds(d.Leaf.Ref, d.Leaf.Drive) {
+		err = ledger.ErrGone
+	}
 	s.leave(st)
 	return s.answer(ctx, pos, err)
 }
@@ -110,12 +113,15 @@ func (s *Shard) deliver(ctx context.Context, d *ledger.Delivery, started time.Ti
 // take settles a leaf. What keeps the store from reducing what it feeds back, though the leaf is settled, is in s.refusal.
 func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 	if !st.exists || st.life != d.Leaf.Life || !st.ledger.Holds(d.Leaf.Ref, d.Leaf.Drive) {
-		return 0, ledger.ErrGone
+		return st.pos, ledger.ErrGone // once that is durable: what ended the leaf may yet be taken back
 	}
 	if s.refusing != nil {
 		return 0, s.refusing
 	}
 	letter := d.Letter
+	if letter != nil {
+		letter.Fed = false // of an earlier try, which the journal refused
+	}
 	if d.Action == nil {
 		return s.finish(st, d, letter), nil
 	}
@@ -145,6 +151,7 @@ func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 	if d.Cause == journal.CauseTimer && d.Leaf.Effect.After >= calm {
 		s.origins.depth = 0
 	}
+	s.started = time.Now()
 	if err := s.try(st, g, action, d.Action); err != nil {
 		return s.unfed(st, d, err)
 	}
@@ -285,6 +292,7 @@ func (s *Shard) dispatched(st *store, d *ledger.Dispatch) ([]byte, journal.Posit
 	s.origins = origins{
 		correlation: CorrelationID{text: d.From.Correlation}, causation: d.From.Key(), drive: d.From.Drive, depth: d.From.Depth + 1, trace: d.From.Trace,
 	}
+	s.started = time.Now()
 	if err := s.try(st, g, action, d.Action); err != nil {
 		return nil, st.pos, err
 	}
