@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crhost/crhost/abi"
+	"github.com/crhost/crhost/effects/projection"
+	"github.com/crhost/crhost/effects/projection/orders"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/httpapi"
 )
@@ -63,6 +65,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	defer s.watchers.close()
 	cfg := s.flags.host
 	cfg.Observer = s.watchers.observer
+	cfg.Projections = []projection.Projection{orders.ByCustomer{}} // the example's; others take a program of one's own
 	if s.host, err = host.Open(ctx, cfg); err != nil {
 		return fmt.Errorf("open the host: %w", err)
 	}

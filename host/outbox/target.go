@@ -34,6 +34,7 @@ type target struct {
 	inner   bool    // the host's own doing: no breaker, budget or bound of its own
 	queue   []*task // ready; parked while the breaker is open
 	running int
+	tasks   int // in whatever state
 	slots   int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
 	limit   int
 	listed  bool
@@ -63,12 +64,30 @@ func (o *Outbox) tenant(name string) *tenant {
 	return t
 }
 
+// manyTargets is from how many targets on a tenant's idle ones are forgotten: a module may have one for each of its stores.
+const manyTargets = 1000
+
+// sweep forgets targets of which there is nothing to tell: no work, no failure, nothing set by hand.
+func (t *tenant) sweep() {
+	for name, g := range t.targets {
+		if g.inner || g.listed || g.open || g.running > 0 || len(g.queue) > 0 || g.tasks > 0 {
+			continue
+		}
+		if s := g.breaker.Status(); s.State == breaker.Closed && !s.Manual && s.Failures == 0 {
+			delete(t.targets, name)
+		}
+	}
+}
+
 // ours is the name of the target of all that the host does itself: timers, dispatches, feedback that is delivered again.
 const ours = ""
 
 func (o *Outbox) target(t *tenant, name string) *target {
 	g := t.targets[name]
 	if g == nil {
+		if len(t.targets) >= manyTargets {
+			t.sweep()
+		}
 		g = &target{name: name, tenant: t, inner: name == ours}
 		g.alarm = alarm{index: -1, owner: g}
 		p := t.policies.of(name)

@@ -34,8 +34,9 @@ type taskID struct {
 type task struct {
 	alarm
 	leaf     ledger.Leaf
-	target   *target
-	lane     *lane // nil for those that wait for no other
+	target   *target // whose queue it belongs in
+	home     *target // that it is done on
+	lane     *lane   // nil for those that wait for no other
 	feeding  *ledger.Delivery
 	attempt  int // made in this drive
 	refusals int // of the store to take what is fed back
@@ -91,6 +92,8 @@ func (o *Outbox) add(l *ledger.Leaf) {
 		name = TargetName(e)
 	}
 	t.target = o.target(o.tenant(l.Store.Tenant), name)
+	t.home = t.target
+	t.home.tasks++
 	if e.Kind == abi.KindDelay && l.Again == nil && l.Due > o.now() {
 		o.set(&t.alarm, l.Due)
 		return
@@ -167,6 +170,7 @@ func (o *Outbox) remove(t *task) {
 	if o.tasks[t.id()] == t {
 		delete(o.tasks, t.id())
 	}
+	t.home.tasks--
 	l := t.lane
 	if l == nil {
 		return
