@@ -105,6 +105,9 @@ func (w *writer) standings(leaves []Standing) {
 func (r *reader) standings() (leaves []Standing) {
 	for n := r.u32(); n > 0 && r.err == nil; n-- {
 		flags := r.u32()
+		if flags&^(standingOutcome|standingRan|standingLetter|standingApart) != 0 {
+			r.damaged(r.off-4, "unknown flags %#x", flags)
+		}
 		leaves = append(leaves, Standing{
 			Outcome: uint8(flags & standingOutcome), Ran: flags&standingRan != 0, Letter: flags&standingLetter != 0,
 			Apart: flags&standingApart != 0,
@@ -345,7 +348,12 @@ func decodeLetter(row Row, at int) (LetterRow, error) {
 	l := LetterRow{ID: LetterID{Incarnation(rest), binary.BigEndian.Uint64(rest[16:]), int(binary.BigEndian.Uint16(rest[24:]))}}
 	l.DeadLetter = DeadLetter{
 		Key: r.text(), Reason: r.text(), Time: int64(r.u64()), Drive: r.u32(), Correlation: r.text(), Trace: r.text(), Effect: r.bytes(), Action: r.some(),
-		Fed: r.u32() != 0,
+	}
+	switch fed := r.u32(); fed {
+	case 0, 1:
+		l.Fed = fed == 1
+	default:
+		r.damaged(r.off-4, "fed back %d times", fed)
 	}
 	n := int(r.u32())
 	for i := 0; i < n && r.err == nil; i++ {

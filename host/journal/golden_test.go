@@ -61,7 +61,60 @@ func formats() []format {
 		{"revision", Revision{Digest: digest, Created: 11, Schema: 2, Config: []byte("config"), Grants: []byte("grants"), Manifest: []byte("manifest")},
 			func(v any) []byte { r := v.(Revision); return r.encode() },
 			func(k, b []byte) (any, error) { return decodeRevision(k, b) }},
+		{"effect", EffectRow{
+			Effect: Effect{Key: "key", Time: -1, Depth: 2, Correlation: "correlation", Trace: "trace", Tree: []byte{0x90}}, Leaves: []Standing{{Ran: true, Drive: 1, Due: 5}},
+		},
+			func(v any) []byte {
+				e := v.(EffectRow)
+				return written(func(b *Batch) { PutEffect(b, ModuleID{}, life, 7, &e.Effect, e.Leaves) })
+			},
+			func(k, b []byte) (any, error) {
+				var row EffectRow
+				err := row.read(Row{k, b}, effectRow, nil)
+				return row, err
+			}},
+		{"standings", []Standing{
+			{Outcome: 3, Ran: true, Letter: true, Apart: true, Drive: 4, Due: -5, Emitted: 6, Token: []byte("token"), Again: []byte("again")},
+			{Drive: 1},
+		},
+			func(v any) []byte {
+				return written(func(b *Batch) { PutStandings(b, ModuleID{}, life, 7, v.([]Standing)) })
+			},
+			func(k, b []byte) (any, error) {
+				var row EffectRow
+				err := row.read(Row{k, b}, standingRow, nil)
+				return row.Leaves, err
+			}},
+		{"dispatched", []byte("result"),
+			func(v any) []byte {
+				return written(func(b *Batch) { PutDispatched(b, ModuleID{}, life, 7, 2, v.([]byte)) })
+			},
+			func(k, b []byte) (any, error) {
+				var row EffectRow
+				err := row.read(Row{k, b}, dispatchedRow, []byte{0, 2})
+				return row.Dispatched[2], err
+			}},
+		{"letter", DeadLetter{
+			Key: "key", Reason: "exhausted", Time: -1, Drive: 2, Correlation: "correlation", Trace: "trace", Effect: []byte{0x80}, Action: []byte("action"), Fed: true,
+			Attempts: []Attempt{{Time: -2, Error: "first"}, {Error: "second"}},
+		},
+			func(v any) []byte {
+				l := v.(DeadLetter)
+				return written(func(b *Batch) { PutLetter(b, ModuleID{}, LetterID{Life: life, Seq: 7, Index: 2}, &l) })
+			},
+			func(k, b []byte) (any, error) {
+				key := letterKey(ModuleID{}, LetterID{Life: life, Seq: 7, Index: 2})
+				row, err := decodeLetter(Row{key, b}, len(moduleKey(prefixLetter, ModuleID{})))
+				return row.DeadLetter, err
+			}},
 	}
+}
+
+// written is the value of the one row that put writes.
+func written(put func(*Batch)) []byte {
+	var b Batch
+	put(&b)
+	return b.rows[0].Value
 }
 
 // hashed is a record as decoding gives it.
@@ -171,3 +224,7 @@ func FuzzCheckpoint(f *testing.F) { fuzzFormat(f, "checkpoint") }
 func FuzzStore(f *testing.F)      { fuzzFormat(f, "store") }
 func FuzzModule(f *testing.F)     { fuzzFormat(f, "module") }
 func FuzzRevision(f *testing.F)   { fuzzFormat(f, "revision") }
+func FuzzEffect(f *testing.F)     { fuzzFormat(f, "effect") }
+func FuzzStandings(f *testing.F)  { fuzzFormat(f, "standings") }
+func FuzzDispatched(f *testing.F) { fuzzFormat(f, "dispatched") }
+func FuzzLetter(f *testing.F)     { fuzzFormat(f, "letter") }
