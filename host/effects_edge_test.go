@@ -349,3 +349,30 @@ func TestE3_policies(t *testing.T) {
 		})
 	}
 }
+
+// D7: what an earlier revision has asked for is done under the next one; what that does not know becomes a dead letter, to be fed back to one that does.
+func TestD7_actionThatIsGone(t *testing.T) {
+	script, mute := enginetest.BuildGo(t, "./internal/guests/script"), enginetest.BuildGo(t, "./internal/guests/mute")
+	inBubble(t, func(t *testing.T, w *world) {
+		peer, letGo := hanging()
+		w.peer("peer", peer)
+		r := w.do("a", sequential(call("peer"), call("echo")), delay("t", time.Hour))
+		synctest.Wait()
+		_, err := w.host.Deploy(t.Context(), host.DeployRequest{Module: "script", Wasm: mute})
+		require.NoError(t, err)
+		letGo()
+		require.NoError(t, r.WaitAll(t.Context()))
+		require.Len(t, w.attempts(), 2, "what is refused is done: the rest goes on")
+		require.Equal(t, []string{"unknown_action", "unknown_action", "unknown_action"}, w.letters("a"))
+		require.Empty(t, w.log("a"))
+		_, err = w.host.Deploy(t.Context(), host.DeployRequest{Module: "script", Wasm: script, Grants: []string{
+			"call=*", "publish=*", "append=*", "dispatch=*", "delay=*", "cancel=*",
+		}})
+		require.NoError(t, err)
+		_, err = w.store("a").RetryDLQ(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"ok peer", "ok echo", "tick t"}, w.log("a"))
+		require.Empty(t, w.letters("a"))
+		require.Empty(t, w.attempts(), "only feedback was missing")
+	})
+}
