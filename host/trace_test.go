@@ -97,7 +97,7 @@ func line(s tracetest.SpanStub) string {
 	} {
 		for _, kv := range s.Attributes {
 			if kv.Key == key {
-				words = append(words, kv.Value.Emit())
+				words = append(words, kv.Value.String())
 			}
 		}
 	}
