@@ -105,8 +105,8 @@ func (r *refusesNext) Apply(b *journal.Batch) error {
 func TestStats_lostLetter(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.stop()
-		buried := 0
-		g := &gauges{hooks: &observe.ModuleHooks{Buried: func(*observe.Buried) { buried++ }}}
+		var buried atomic.Int64
+		g := &gauges{hooks: &observe.ModuleHooks{Buried: func(*observe.Buried) { buried.Add(1) }}}
 		backend := &refusesNext{Backend: w.journal}
 		config := w.config
 		config.Journal, config.Observer = backend, g.observer()
@@ -120,10 +120,11 @@ func TestStats_lostLetter(t *testing.T) {
 		w.do("a", call("peer"))
 		synctest.Wait()
 		require.Zero(t, g.read().DeadLetters)
-		require.Zero(t, buried)
+		require.Zero(t, buried.Load())
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Equal(t, 1, g.read().DeadLetters)
-		require.Equal(t, 1, buried)
+		require.EqualValues(t, 1, buried.Load())
 		require.Len(t, w.attempts(), 1)
 	})
 }

@@ -169,7 +169,7 @@ func (l *Ledger) Drop(b *journal.Batch) *Moves {
 // end finishes an open leaf, and with it those that it keeps from running.
 func (l *Ledger) end(e *entry, index int, outcome effects.Outcome) {
 	leaf := &e.leaves[index]
-	if outcome == effects.Done && !leaf.Apart { // keeps nothing from running
+	if outcome == effects.Done && !leaf.Apart && !e.stopped() { // keeps nothing from running; else it may be what a stopped parallel still waited for
 		leaf.Outcome, leaf.Due = uint8(outcome), 0
 		l.vacate(e, effects.Leaf{Index: index, Effect: l.effect(Ref{e.seq, index})})
 		return

@@ -102,6 +102,11 @@ func (e *entry) open(index int) bool {
 	return e.outcome(index) == effects.Open || e.leaves[index].Apart
 }
 
+// stopped reports whether a leaf is dead or cancelled.
+func (e *entry) stopped() bool {
+	return slices.ContainsFunc(e.leaves, func(l journal.Standing) bool { return effects.Outcome(l.Outcome) > effects.Done })
+}
+
 func (e *entry) finished() bool {
 	return effects.Finished(e.tree, e.outcome) && !slices.ContainsFunc(e.leaves, func(l journal.Standing) bool { return l.Apart })
 }

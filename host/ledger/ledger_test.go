@@ -409,3 +409,14 @@ func TestLoad_damaged(t *testing.T) {
 		})
 	}
 }
+
+// A leaf that is done can stop what comes behind it: the last branch of a parallel of which another is dead.
+func TestSettle_lastOfAStoppedParallel(t *testing.T) {
+	k := newBook(t)
+	require.NoError(t, k.add(sequential(parallel(call("a"), call("b")), call("c"))))
+	k.settle(1, 0, effects.Dead, false)
+	require.Equal(t, 2, k.Open())
+	k.settle(1, 1, effects.Done, false)
+	require.Zero(t, k.Open())
+	require.NoError(t, k.add(call("c")), "its id is free")
+}

@@ -30,7 +30,7 @@ type Policy struct {
 func (p Policy) Validate() error {
 	err := errors.Join(p.Retry.Validate(), p.Budget.Validate(), p.Breaker.Validate())
 	if p.Concurrency < 0 || p.Concurrency > 1<<16 {
-		err = errors.Join(err, fmt.Errorf("concurrency is %d, want 0 (the default) to %d", p.Concurrency, 1<<16))
+		err = errors.Join(err, fmt.Errorf("%s is %d, want 0 (the default) to %d", "Concurrency", p.Concurrency, 1<<16))
 	}
 	return err
 }

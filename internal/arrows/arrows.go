@@ -48,6 +48,7 @@ func Rooms() []Room {
 		{"effects/eventstore", []string{"abi"}},
 		{"effects/eventbus", []string{"abi"}},
 		{"effects/projection", []string{"abi", "effects/eventstore"}},
+		{"effects/projection/orders", []string{"abi", "effects/eventstore", "effects/projection"}},
 		{"effects/events", []string{"abi", "effects/retry", "effects", "effects/eventstore", "effects/eventbus", "effects/projection"}},
 		{"host/observe", nil},
 		{"host/observe/slog", []string{"host/observe"}},
