@@ -35,6 +35,7 @@ const (
 	DefaultTrapRate         = 10.0
 	DefaultTrapLimit        = shard.DefaultTrapLimit
 	DefaultCascadeLimit     = shard.DefaultCascade
+	DefaultMaxDeadLetters   = shard.DefaultMaxLetters
 
 	DefaultHostConcurrency   = outbox.DefaultHostConcurrency
 	DefaultTenantConcurrency = outbox.DefaultTenantConcurrency
@@ -70,6 +71,10 @@ type Config struct {
 
 	// CascadeLimit is how many actions may cause one another, one after another. Defaults to DefaultCascadeLimit.
 	CascadeLimit int
+
+	// MaxDeadLetters is how many dead letters a module may have. Beyond, effects are given up without one: that is logged as an error, with what it was, and counted.
+	// Defaults to DefaultMaxDeadLetters.
+	MaxDeadLetters int
 
 	// TrapLimit is on how many traps of the reducer on one feedback, one after another, its store halts. Defaults to DefaultTrapLimit.
 	TrapLimit int
@@ -125,6 +130,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.QueueDepth, DefaultQueueDepth)
 	fill(&c.TrapLimit, DefaultTrapLimit)
 	fill(&c.CascadeLimit, DefaultCascadeLimit)
+	fill(&c.MaxDeadLetters, DefaultMaxDeadLetters)
 	fill(&c.HostConcurrency, DefaultHostConcurrency)
 	fill(&c.TenantConcurrency, DefaultTenantConcurrency)
 	fill(&c.TailBytes, DefaultTailBytes)
@@ -153,6 +159,7 @@ func (c Config) Validate() error {
 		{"QueueDepth", c.QueueDepth, 1 << 20},
 		{"TrapLimit", c.TrapLimit, 1 << 20},
 		{"CascadeLimit", c.CascadeLimit, 1 << 20},
+		{"MaxDeadLetters", c.MaxDeadLetters, 1 << 30},
 		{"HostConcurrency", c.HostConcurrency, 1 << 20},
 		{"TenantConcurrency", c.TenantConcurrency, 1 << 20},
 		{"TailBytes", c.TailBytes, 1 << 30},
@@ -182,7 +189,7 @@ func (c Config) String() string {
 		name  string
 		value any
 	}{
-		{"CacheDir", d.CacheDir}, {"CascadeLimit", d.CascadeLimit}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"HostConcurrency", d.HostConcurrency}, {"QueueDepth", d.QueueDepth},
+		{"CacheDir", d.CacheDir}, {"CascadeLimit", d.CascadeLimit}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"HostConcurrency", d.HostConcurrency}, {"MaxDeadLetters", d.MaxDeadLetters}, {"QueueDepth", d.QueueDepth},
 		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"Stores", d.Stores}, {"SubscriberBuffer", d.SubscriberBuffer},
 		{"TailBytes", d.TailBytes}, {"TenantConcurrency", d.TenantConcurrency}, {"TrapLimit", d.TrapLimit}, {"TrapRate", d.TrapRate},
 	} {

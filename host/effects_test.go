@@ -21,6 +21,7 @@ import (
 	"github.com/crhost/crhost/host/engine/enginetest"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
+	"github.com/crhost/crhost/host/observe"
 )
 
 // m is a msgpack map of the script guest's actions and effects.
@@ -411,6 +412,52 @@ func TestE4_redrive(t *testing.T) {
 		require.Equal(t, []string{"err failed", "ok peer", "ok echo"}, w.log("a"))
 		require.Equal(t, []string{"peer 1/0 #2.1", "echo 1/1 #1.1"}, w.attempts())
 		require.Zero(t, w.store("a").DLQSize())
+	})
+}
+
+// E4: a module has so many dead letters and no more; what is given up beyond still feeds back its err, and is counted.
+func TestE4_bound(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		lost := 0
+		w.config.MaxDeadLetters = 2
+		w.config.Observer = &observe.Observer{ModuleLoaded: func(observe.Module) *observe.ModuleHooks {
+			return &observe.ModuleHooks{Buried: func(e *observe.Buried) {
+				if e.Lost {
+					lost++
+				}
+			}}
+		}}
+		w.start()
+		for range 4 {
+			require.NoError(t, w.do("a", call("nobody")).Wait(t.Context()))
+		}
+		require.Equal(t, 2, w.store("a").DLQSize())
+		require.Equal(t, 2, lost)
+		require.Equal(t, []string{"err failed", "err failed", "err failed", "err failed"}, w.log("a"))
+		list, err := w.store("a").DLQItems()
+		require.NoError(t, err)
+		require.NoError(t, w.host.DiscardDeadLetter(t.Context(), "", list[0].ID))
+		require.NoError(t, w.do("a", call("nobody")).Wait(t.Context()))
+		require.Equal(t, 2, w.store("a").DLQSize(), "there was room again")
+		require.Equal(t, 2, lost)
+	})
+}
+
+// S10: handlers that hang take no slots from timers, dispatches and what is fed back.
+func TestS10_hangingHandlers(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		w.config.HostConcurrency = 4
+		w.start()
+		w.peer("peer", func(ctx context.Context, _ *effects.Request) error { <-ctx.Done(); return ctx.Err() })
+		for range 8 {
+			w.do("a", call("peer", "timeout", int64(time.Hour)))
+		}
+		start := time.Now()
+		require.NoError(t, w.do("b", delay("t", time.Second), m{"kind": "dispatch", "target": "script/c", "id": "x", "ok": "ok"}).Wait(t.Context()))
+		require.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, w.host.SetPolicy("", "default", host.Policy{}))
 	})
 }
 

@@ -57,7 +57,7 @@ func (h *Host) performed(p *outbox.Performed) {
 
 // leaves adds the gauges of a module's leaves.
 func (h *Host) leaves(id journal.ModuleID, s *observe.ModuleStats) {
-	o := h.outbox.Stats(id.Tenant, id.Module)
+	o := h.outbox.Stats(id)
 	s.OpenLeaves, s.RunningLeaves, s.TimedLeaves, s.ParkedLeaves = o.Tasks, o.Running, o.Timed, o.Parked
 }
 

@@ -56,6 +56,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&h.HaltOnCommandTrap, "halt-on-command-trap", false, "let a command that traps halt its store")
 
 	flags.IntVar(&h.TrapLimit, "trap-limit", host.DefaultTrapLimit, "traps on one feedback, one after another, that halt its store")
+	flags.IntVar(&h.MaxDeadLetters, "max-dead-letters", host.DefaultMaxDeadLetters, "dead letters that a module may have; beyond, none are kept")
 	flags.IntVar(&h.CascadeLimit, "cascade-limit", host.DefaultCascadeLimit, "actions that may cause one another, one after another")
 	flags.IntVar(&h.HostConcurrency, "effect-concurrency", host.DefaultHostConcurrency, "effects attempted at a time")
 	flags.IntVar(&h.TenantConcurrency, "tenant-concurrency", host.DefaultTenantConcurrency, "effects of one tenant attempted at a time")

@@ -292,6 +292,15 @@ func (l *Ledger) Trapped(ref Ref) int {
 	return e.traps[ref.Index]
 }
 
+// Calm forgets the traps that were counted.
+func (l *Ledger) Calm() {
+	if l != nil {
+		for _, e := range l.entries {
+			e.traps = nil
+		}
+	}
+}
+
 // Check refuses a tree that the store cannot take: an id in use, more than so many open leaves. Errors are *abi.Error.
 func (l *Ledger) Check(tree []abi.Effect, most int) error {
 	leaves := 0

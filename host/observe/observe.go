@@ -227,6 +227,8 @@ type Buried struct {
 	Reason, Err string
 	// Fed says that the reducer was told of it.
 	Fed bool
+	// Lost says that no letter was kept, as the module has as many as it may.
+	Lost bool
 }
 
 // Reasons are those that dead letters may have.

@@ -46,6 +46,7 @@ func (o *Outbox) set(a *alarm, at int64) {
 		heap.Fix(&o.alarms, a.index)
 	} else {
 		heap.Push(&o.alarms, a)
+		a.count(1)
 	}
 	o.wind()
 }
@@ -53,6 +54,14 @@ func (o *Outbox) set(a *alarm, at int64) {
 func (o *Outbox) unset(a *alarm) {
 	if a.index >= 0 {
 		heap.Remove(&o.alarms, a.index)
+		a.count(-1)
+	}
+}
+
+// count counts a task as waiting for its time, or no longer.
+func (a *alarm) count(n int) {
+	if t, ok := a.owner.(*task); ok {
+		t.stats.Timed += n
 	}
 }
 
@@ -83,7 +92,9 @@ func (o *Outbox) ring() {
 		return
 	}
 	for now := o.now(); len(o.alarms) > 0 && o.alarms[0].at <= now; {
-		switch owner := heap.Pop(&o.alarms).(*alarm).owner.(type) {
+		a := heap.Pop(&o.alarms).(*alarm)
+		a.count(-1)
+		switch owner := a.owner.(type) {
 		case *task:
 			o.due(owner)
 		case *target:

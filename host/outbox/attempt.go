@@ -23,6 +23,10 @@ func (o *Outbox) list(g *target) {
 		return
 	}
 	g.listed = true
+	if g.inner {
+		o.inner = append(o.inner, g)
+		return
+	}
 	t := g.tenant
 	t.ready = append(t.ready, g)
 	if !t.listed && t.running < o.config.TenantConcurrency {
@@ -56,6 +60,16 @@ type run struct {
 //
 // REQUIRES: mu is held.
 func (o *Outbox) next() *run {
+	for !o.closing && o.ours < o.config.HostConcurrency && len(o.inner) > 0 {
+		g := o.inner[0]
+		o.inner = o.inner[1:]
+		g.listed = false
+		r := o.take(g)
+		o.list(g)
+		if r != nil {
+			return r
+		}
+	}
 	for !o.closing && o.running < o.config.HostConcurrency && len(o.ready) > 0 {
 		t := o.ready[0]
 		o.ready = o.ready[1:]
@@ -97,7 +111,9 @@ func (o *Outbox) take(g *target) *run {
 		return nil
 	}
 	t := g.pop()
-	t.parked, t.active = 0, true
+	t.unpark()
+	t.active = true
+	t.stats.Running++
 	if t.feeding == nil {
 		if t.attempt++; t.attempt == 1 && !g.inner {
 			g.budget.First()
@@ -110,9 +126,13 @@ func (o *Outbox) take(g *target) *run {
 		attempt := newAttemptContext(o.ctx, timeout)
 		t.ctx, t.cancel = attempt, attempt.cancel
 	}
-	o.running++
 	g.running++
-	g.tenant.running++
+	if g.inner {
+		o.ours++
+	} else {
+		o.running++
+		g.tenant.running++
+	}
 	return &run{t, g, permit}
 }
 
@@ -169,9 +189,14 @@ func (o *Outbox) settle(r *run, err error) *run {
 		}
 	}
 	t.active = false
-	o.running--
+	t.stats.Running--
 	g.running--
-	g.tenant.running--
+	if g.inner {
+		o.ours--
+	} else {
+		o.running--
+		g.tenant.running--
+	}
 	switch {
 	case at < 0 || t.gone:
 		o.remove(t)
@@ -260,12 +285,23 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 	if action == nil {
 		return retry.Permanent(errors.New("an emission of an effect that names no action to feed back"))
 	}
-	err = o.config.Deliver(ctx, &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token})
-	if err == nil {
-		t.leaf.Token = emission.Token
-		t.leaf.Emitted++
+	d := &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
+	for {
+		err = o.config.Deliver(ctx, d)
+		if err == nil {
+			t.leaf.Token = emission.Token
+			t.leaf.Emitted++
+			return nil
+		}
+		if errors.Is(err, ledger.ErrGone) {
+			return err
+		}
+		select { // that its store takes nothing now is not the target's fault
+		case <-time.After(DefaultRedelivery):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return err
 }
 
 // dispatch makes the leaf an action of another store. What the other store refuses is an answer, and not tried again.

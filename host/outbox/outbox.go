@@ -67,7 +67,10 @@ type Outbox struct {
 	lanes   map[laneID]*lane
 	tenants map[string]*tenant
 	ready   []*tenant // with something to start, each once
-	running int
+	inner   []*target // likewise, for what the host does itself: it takes no slots from handlers, nor they from it (SEMANTICS S10)
+	running int       // attempts by handlers
+	ours    int       // tasks of the host's own
+	counts  map[journal.ModuleID]*Stats
 	alarms  alarms
 	timer   *time.Timer
 	wound   int64 // what the timer is set to, 0 when it is not
@@ -84,7 +87,7 @@ func New(c Config) *Outbox {
 	c.FeedbackBytes = cmp.Or(c.FeedbackBytes, DefaultFeedbackBytes)
 	o := &Outbox{
 		config: c, tasks: make(map[taskID]*task), lanes: make(map[laneID]*lane), tenants: make(map[string]*tenant),
-		open: make(map[openID]*opened), threads: make(map[threadID]*thread),
+		counts: make(map[journal.ModuleID]*Stats), open: make(map[openID]*opened), threads: make(map[threadID]*thread),
 	}
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	return o
@@ -117,24 +120,23 @@ type Stats struct {
 	Parked  int // waiting for their target
 }
 
-// Stats counts the leaves of a tenant's module, of a tenant with an empty module, or of all.
-func (o *Outbox) Stats(tenant, module string) Stats {
+// Stats are the figures of a module.
+func (o *Outbox) Stats(id journal.ModuleID) Stats {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var s Stats
-	for _, t := range o.tasks {
-		if tenant != "" && t.leaf.Store.Tenant != tenant || module != "" && t.leaf.Store.Module != module {
-			continue
-		}
-		s.Tasks++
-		switch {
-		case t.active:
-			s.Running++
-		case t.alarm.index >= 0:
-			s.Timed++
-		case t.parked != 0:
-			s.Parked++
-		}
+	if s := o.counts[id]; s != nil {
+		return *s
+	}
+	return Stats{}
+}
+
+// count is where the tasks of a leaf's module are counted: so that telling them costs nothing, however many there are.
+func (o *Outbox) count(l *ledger.Leaf) *Stats {
+	id := journal.ModuleID{Tenant: l.Store.Tenant, Module: l.Store.Module}
+	s := o.counts[id]
+	if s == nil {
+		s = new(Stats)
+		o.counts[id] = s
 	}
 	return s
 }

@@ -146,7 +146,7 @@ func TestConcurrency(t *testing.T) {
 		require.LessOrEqual(t, b.most["b"], 7)
 		require.LessOrEqual(t, b.most["x:1"], 2*3, "three for each tenant")
 		require.Len(t, b.delivered, 270)
-		require.Equal(t, outbox.Stats{}, b.Stats("", ""))
+		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 	})
 }
 
@@ -182,14 +182,13 @@ func TestStats(t *testing.T) {
 		b.start("a", 7, abi.Effect{Kind: abi.KindDelay, After: time.Hour})
 		b.start("b", 3, call("x:1"))
 		synctest.Wait()
-		require.Equal(t, outbox.Stats{Tasks: 12, Timed: 7, Parked: 5}, b.Stats("a", "m"))
-		require.Equal(t, outbox.Stats{Tasks: 3, Running: 2}, b.Stats("b", ""))
-		require.Equal(t, outbox.Stats{Tasks: 15, Running: 2, Timed: 7, Parked: 5}, b.Stats("", ""))
-		require.Equal(t, outbox.Stats{}, b.Stats("a", "other"))
+		require.Equal(t, outbox.Stats{Tasks: 12, Timed: 7, Parked: 5}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
+		require.Equal(t, outbox.Stats{Tasks: 3, Running: 2}, b.Stats(journal.ModuleID{Tenant: "b", Module: "m"}))
+		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "other"}))
 		require.True(t, b.SetBreaker("a", "call=x:parked", outbox.ForceAuto))
 		require.False(t, b.SetBreaker("a", "call=x:parked", "sideways"))
 		pass(2 * time.Hour)
-		require.Equal(t, outbox.Stats{}, b.Stats("", ""))
+		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 	})
 }
 
@@ -230,7 +229,7 @@ func TestClose_S13(t *testing.T) {
 			b.start("a", 2, abi.Effect{Kind: abi.KindDelay, After: time.Minute})
 			synctest.Wait()
 			waited := make(chan error)
-			go func() { waited <- b.WaitAll(context.Background(), "c") }()
+			go func() { waited <- b.WaitAll(context.Background(), "a", "c") }()
 			synctest.Wait()
 			require.NoError(t, b.Close(t.Context()))
 			require.Len(t, b.delivered, 2)
@@ -276,7 +275,7 @@ func TestRedelivery(t *testing.T) {
 		b.start("a", 1, call("x:1"))
 		pass(time.Hour)
 		require.Len(t, at, 1)
-		require.Equal(t, outbox.Stats{}, b.Stats("", ""))
+		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 	})
 }
 

@@ -156,9 +156,7 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 	g.open = true
 	now := o.now()
 	for _, t := range g.queue {
-		if t.parked == 0 {
-			t.parked = now
-		}
+		t.park(now)
 	}
 	var open *breaker.OpenError
 	wake := now + int64(time.Minute)

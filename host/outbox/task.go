@@ -36,6 +36,7 @@ type task struct {
 	leaf     ledger.Leaf
 	target   *target // whose queue it belongs in
 	home     *target // that it is done on
+	stats    *Stats  // that count it
 	lane     *lane   // nil for those that wait for no other
 	feeding  *ledger.Delivery
 	attempt  int // made in this drive
@@ -61,6 +62,21 @@ type lane struct {
 	tasks []*task
 }
 
+// park notes that the task waits for its target, if it does not already.
+func (t *task) park(now int64) {
+	if t.parked == 0 {
+		t.parked = now
+		t.stats.Parked++
+	}
+}
+
+func (t *task) unpark() {
+	if t.parked != 0 {
+		t.parked = 0
+		t.stats.Parked--
+	}
+}
+
 func (t *task) id() taskID { return taskID{t.leaf.Life, t.leaf.Ref} }
 
 // add takes in a leaf whose turn it is.
@@ -74,7 +90,8 @@ func (o *Outbox) add(l *ledger.Leaf) {
 		}
 		o.cancel(id)
 	}
-	t := &task{leaf: *l}
+	t := &task{leaf: *l, stats: o.count(l)}
+	t.stats.Tasks++
 	t.alarm = alarm{index: -1, owner: t}
 	o.tasks[id] = t
 	name := ours
@@ -119,7 +136,7 @@ func (o *Outbox) queue(t *task) {
 			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
 			return
 		}
-		t.parked = o.now()
+		t.park(o.now())
 	}
 	t.target.queue = append(t.target.queue, t)
 	o.list(t.target)
@@ -137,14 +154,12 @@ func (o *Outbox) due(t *task) {
 			case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
 				o.bury(t, reasonParked, errParked)
 			default:
-				if t.parked == 0 {
-					t.parked = now
-				}
+				t.park(now)
 				o.set(&t.alarm, now+int64(wait))
 			}
 			return
 		}
-		t.parked = 0
+		t.unpark()
 	}
 	o.queue(t)
 }
@@ -171,6 +186,8 @@ func (o *Outbox) remove(t *task) {
 		delete(o.tasks, t.id())
 	}
 	t.home.tasks--
+	t.stats.Tasks--
+	t.unpark()
 	l := t.lane
 	if l == nil {
 		return
@@ -228,7 +245,7 @@ func clip(s string) string { return s[:min(len(s), abi.MaxTextBytes)] }
 //
 // REQUIRES: mu is held; t is in no queue.
 func (o *Outbox) bury(t *task, reason string, err error) {
-	t.parked = 0
+	t.unpark()
 	t.fail(reason, err, o.config.FeedbackBytes)
 	t.target = o.target(t.target.tenant, ours)
 	o.queue(t)

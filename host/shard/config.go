@@ -17,6 +17,7 @@ const (
 	DefaultRebuildFuel = 1_000_000_000
 	DefaultBuffer      = 1024
 	DefaultTrapLimit   = 3
+	DefaultMaxLetters  = 10_000
 	DefaultCascade     = 100
 )
 
@@ -41,6 +42,7 @@ type Config struct {
 	// Letters is how many dead letters the module has, kept up to date from what it is when the shards begin. nil: nobody asks.
 	Letters *atomic.Int64
 
+	MaxLetters        int    // dead letters that the module may have; beyond, none are kept
 	TrapLimit         int    // traps of the reducer on the feedback of one leaf, with which the store halts
 	CascadeLimit      int    // actions that may cause one another, one after another
 	QueueDepth        int    // commands that may wait for one store, and its actions that may wait for the journal
@@ -65,6 +67,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.Buffer, DefaultBuffer)
 	fill(&c.TrapLimit, DefaultTrapLimit)
+	fill(&c.MaxLetters, DefaultMaxLetters)
 	fill(&c.CascadeLimit, DefaultCascade)
 	if c.RebuildFuel == 0 {
 		c.RebuildFuel = DefaultRebuildFuel

@@ -166,14 +166,20 @@ func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 
 // book enters what became of a leaf into the ledger.
 func (s *Shard) book(st *store, d *ledger.Delivery, letter *journal.DeadLetter, moves *ledger.Moves) {
+	lost := false // the module has as many letters as it may
 	if letter != nil {
 		letter.Key, letter.Time, letter.Drive = st.key, time.Now().UnixNano(), d.Leaf.Drive
 		letter.Correlation, letter.Trace = d.Leaf.Correlation, d.Leaf.Trace
 		letter.Effect = d.Leaf.Effect.Append(nil)
 		letter.Action, letter.Attempts = d.Action, d.Attempts
-		moves.Letters++
-		s.bury(d, letter)
-		journal.PutLetter(&s.extra, s.config.Module, journal.LetterID{Life: st.life, Seq: d.Leaf.Seq, Index: d.Leaf.Index}, letter)
+		kept := s.config.Letters == nil || s.config.Letters.Load() < int64(s.config.MaxLetters)
+		s.bury(d, letter, kept)
+		if kept {
+			moves.Letters++
+			journal.PutLetter(&s.extra, s.config.Module, journal.LetterID{Life: st.life, Seq: d.Leaf.Seq, Index: d.Leaf.Index}, letter)
+		} else {
+			lost = true
+		}
 	}
 	if d.Outcome == effects.Open && letter == nil {
 		st.ledger.Emit(&s.extra, d.Leaf.Ref, d.Token)
@@ -183,7 +189,7 @@ func (s *Shard) book(st *store, d *ledger.Delivery, letter *journal.DeadLetter, 
 	if outcome == effects.Open { // an emission that was refused ends the leaf: what comes after it would not be understood
 		outcome = effects.Dead
 	}
-	st.ledger.Settle(&s.extra, moves, d.Leaf.Ref, outcome, letter != nil)
+	st.ledger.Settle(&s.extra, moves, d.Leaf.Ref, outcome, letter != nil && !lost)
 }
 
 // finish settles a leaf without an action.

@@ -81,6 +81,7 @@ func (s *Shard) Resume(ctx context.Context, key string, skip bool) error {
 	}
 	if st.exists {
 		st.shut, st.skipping = false, skip
+		st.ledger.Calm()
 		if row := goesOn(st.row); row != st.row {
 			st.trapped = time.Time{}
 			s.write(st, row)

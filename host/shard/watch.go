@@ -97,12 +97,12 @@ func (r *Revision) kind(k abi.Kind) int {
 }
 
 // bury keeps, for when it is durable, what observers are to hear of a dead letter.
-func (s *Shard) bury(d *ledger.Delivery, letter *journal.DeadLetter) {
+func (s *Shard) bury(d *ledger.Delivery, letter *journal.DeadLetter, kept bool) {
 	s.buried = nil
 	if s.hooks.Load().Buried == nil {
 		return
 	}
-	e := &observe.Buried{Leaf: s.active.revision.LeafOf(d.Leaf), Reason: letter.Reason, Fed: letter.Fed}
+	e := &observe.Buried{Leaf: s.active.revision.LeafOf(d.Leaf), Reason: letter.Reason, Fed: letter.Fed, Lost: !kept}
 	if n := len(letter.Attempts); n > 0 {
 		e.Err = letter.Attempts[n-1].Error
 	}

@@ -39,7 +39,8 @@ type families struct {
 
 	effects, effectFailures, effectRetries *prom.CounterVec
 	effectDuration                         *prom.HistogramVec
-	buried, redriven, discarded, refused   *prom.CounterVec
+	buried, lost, redriven, discarded      *prom.CounterVec
+	refused                                *prom.CounterVec
 
 	rebuilds, replayed *prom.CounterVec
 	rebuildDuration    *prom.HistogramVec
@@ -66,6 +67,7 @@ func newFamilies(prefix string) families {
 
 	f.refused = f.counter("feedback_refused_total", "Actions fed back by effects and timers that their store refused, or trapped on.")
 	f.buried = f.counter("dead_letters_total", "Leaves that became dead letters, by reason.", "reason")
+	f.lost = f.counter("dead_letters_lost_total", "Leaves that were given up and of which no letter was kept, as the module had as many as it may.")
 	f.redriven = f.counter("redrives_total", "Dead letters that were done again.")
 	f.discarded = f.counter("dead_letters_discarded_total", "Dead letters that were discarded.")
 

@@ -19,7 +19,7 @@ type module struct {
 	rebuildDuration, swapPause  prom.Observer
 	replayed, resumes, logLines prom.Counter
 	gaps, gapActions            prom.Counter
-	redriven, discarded         prom.Counter
+	lost, redriven, discarded   prom.Counter
 	feedbackRefused             prom.Counter
 	buried                      map[string]prom.Counter // by reason; those that the host does not have are under other
 
@@ -45,6 +45,7 @@ func newModule(f *families, shared *loads, described observe.Module) *module {
 		gaps:            f.gaps.WithLabelValues(tenant, name),
 		gapActions:      f.gapActions.WithLabelValues(tenant, name),
 		redriven:        f.redriven.WithLabelValues(tenant, name),
+		lost:            f.lost.WithLabelValues(tenant, name),
 		discarded:       f.discarded.WithLabelValues(tenant, name),
 		feedbackRefused: f.refused.WithLabelValues(tenant, name),
 		buried:          make(map[string]prom.Counter),
@@ -147,6 +148,10 @@ func (m *module) performed(_ context.Context, e *observe.Performed) {
 }
 
 func (m *module) bury(e *observe.Buried) {
+	if e.Lost {
+		m.lost.Inc()
+		return
+	}
 	counter := m.buried[e.Reason]
 	if counter == nil {
 		counter = m.buried[other]

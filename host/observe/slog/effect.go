@@ -22,6 +22,9 @@ func (l lines) buried(e *observe.Buried) {
 	if e.Err != "" {
 		attrs = append(attrs, text("error", e.Err))
 	}
+	if e.Lost {
+		attrs = append(attrs, slog.Bool("lost", true))
+	}
 	l.write(slog.LevelError, "dead letter", leaf(&e.Leaf, attrs...)...)
 }
 
