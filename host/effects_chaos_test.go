@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -30,6 +31,8 @@ import (
 func TestEffects_chaos(t *testing.T) {
 	cases, steps := 10, 40 // most of their time goes into opening hosts
 	switch {
+	case long() && os.Getenv("CI") != "": // a short round
+		cases, steps = 50, 80
 	case long():
 		cases, steps = 400, 120
 	case testing.Short():
