@@ -68,7 +68,7 @@ func (s *Shard) Deliver(ctx context.Context, d *ledger.Delivery) error {
 	if d.Action == nil || !watched(hooks) {
 		return s.deliver(ctx, d, started, nil)
 	}
-	start := &observe.SendStart{Key: d.Leaf.Store.Key, Cause: observe.CauseFeedback, Trace: d.Leaf.Trace, Start: started}
+	start := observe.SendStart{Key: d.Leaf.Store.Key, Cause: observe.CauseFeedback, Trace: d.Leaf.Trace, Start: started}
 	if d.Cause == journal.CauseTimer {
 		start.Cause = observe.CauseTimer
 	}
@@ -241,7 +241,7 @@ func (s *Shard) Dispatch(ctx context.Context, d *ledger.Dispatch) ([]byte, error
 	if !watched(hooks) {
 		return s.dispatch(ctx, d, started, nil)
 	}
-	start := &observe.SendStart{Key: d.Store.Key, Cause: observe.CauseDispatch, Trace: d.From.Trace, Start: started}
+	start := observe.SendStart{Key: d.Store.Key, Cause: observe.CauseDispatch, Trace: d.From.Trace, Start: started}
 	ctx, e := s.begin(ctx, hooks, start, d.Action)
 	result, err := s.dispatch(ctx, d, started, e)
 	s.ended(ctx, hooks, e, err)

@@ -74,7 +74,7 @@ func (s *Shard) Send(ctx context.Context, ref *Ref, c Command) (Receipt, error) 
 	if !watched(hooks) {
 		return s.send(ctx, ref, &c, started, nil)
 	}
-	ctx, e := s.begin(ctx, hooks, &observe.SendStart{Key: ref.Key, Cause: observe.CauseCommand, Start: started}, c.Body)
+	ctx, e := s.begin(ctx, hooks, observe.SendStart{Key: ref.Key, Cause: observe.CauseCommand, Start: started}, c.Body)
 	receipt, err := s.send(ctx, ref, &c, started, e)
 	e.Seq, e.Revision = receipt.Seq, receipt.Revision
 	if err == nil && hooks.SendStarted != nil {

@@ -16,14 +16,15 @@ import (
 func watched(hooks *observe.ModuleHooks) bool { return hooks.Sent != nil || hooks.SendStarted != nil }
 
 // begin tells hooks that an action is on its way. It goes on with the context, and the event, that this returns, until ended.
-func (s *Shard) begin(ctx context.Context, hooks *observe.ModuleHooks, start *observe.SendStart, action []byte) (context.Context, *observe.Sent) {
+func (s *Shard) begin(ctx context.Context, hooks *observe.ModuleHooks, start observe.SendStart, action []byte) (context.Context, *observe.Sent) {
 	e := events.Get().(*observe.Sent)
 	*e = observe.Sent{Key: start.Key, Shard: s.index, Action: -1, Cause: start.Cause, Start: start.Start}
 	if hooks.SendStarted != nil {
+		told := start                // allocated for those who listen, and nobody else
 		typ, _ := abi.TypeOf(action) // what is wrong with it is found again, and said, in its place
-		start.Action, start.ActionType = -1, string(typ)
-		e.ActionType = start.ActionType
-		ctx = hooks.SendStarted(ctx, start)
+		told.Action, told.ActionType = -1, string(typ)
+		e.ActionType = told.ActionType
+		ctx = hooks.SendStarted(ctx, &told)
 	}
 	return ctx, e
 }
