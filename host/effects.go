@@ -118,14 +118,10 @@ func (h *Host) dispatch(ctx context.Context, d *ledger.Dispatch) ([]byte, error)
 	return m.Place(d.Store.Key).Dispatch(ctx, d)
 }
 
-// private reports whether a tenant may call a host in a private network: that takes a grant of one of its modules.
-func (h *Host) private(tenant, host string) bool {
-	for _, m := range h.registry.Modules(tenant) {
-		if m.Granted(abi.KindCall, "http:"+host) {
-			return true
-		}
-	}
-	return false
+// private reports whether a store's module may call a host in a private network: that takes a grant which names the host, and not just a pattern.
+func (h *Host) private(store abi.Address, host string) bool {
+	m, err := h.module(store.Tenant, store.Module)
+	return err == nil && m.Granted(abi.KindCall, "http:"+host)
 }
 
 // granted reports whether a store's module may call a host at all.
@@ -268,10 +264,10 @@ func (h *Host) RetryEachDeadLetter(ctx context.Context, f DeadLetterFilter, perS
 		return err
 	}
 	const defaultRate = 100
-	if perSecond <= 0 {
+	if !(perSecond > 0) || perSecond > 1e9 { // NaN is not above 0
 		perSecond = defaultRate
 	}
-	pace := time.NewTicker(max(time.Duration(float64(time.Second)/perSecond), 1))
+	pace := time.NewTicker(time.Duration(min(float64(time.Second)/perSecond, float64(time.Hour))))
 	defer pace.Stop()
 	for i, d := range list {
 		if i > 0 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -458,6 +459,77 @@ func TestS10_hangingHandlers(t *testing.T) {
 		require.NoError(t, w.do("b", delay("t", time.Second), m{"kind": "dispatch", "target": "script/c", "id": "x", "ok": "ok"}).Wait(t.Context()))
 		require.Equal(t, time.Second, time.Since(start))
 		require.NoError(t, w.host.SetPolicy("", "default", host.Policy{}))
+	})
+}
+
+// E2: what a slow journal holds up beyond an attempt's time is neither dispatched nor emitted twice.
+func TestE2_slowJournal(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		var slow atomic.Bool
+		backend := memory.New(memory.Config{Before: func(*journal.Batch) error {
+			if slow.Load() {
+				time.Sleep(20 * time.Second)
+			}
+			return nil
+		}})
+		w.journal = backend
+		w.start()
+		_, err := w.host.Deploy(t.Context(), host.DeployRequest{Module: "script", Wasm: enginetest.BuildGo(t, "./internal/guests/script")})
+		require.NoError(t, err)
+		emit := true
+		w.peer("peer", func(ctx context.Context, r *effects.Request) error {
+			slow.Store(true)
+			if emit && r.Token == nil {
+				return r.Emit(ctx, effects.Emission{Fields: pack(t, m{"note": "emitted"}), Token: []byte("1")})
+			}
+			return nil
+		})
+		second := int64(time.Second)
+		for _, key := range []string{"a", "b", "c"} { // so that there is a batch under way, and who waits behind it
+			w.do(key, m{"kind": "dispatch", "target": "script/" + key + "2", "id": "hello", "ok": "ok", "err": "err", "timeout": second}, call("peer", "timeout", second))
+		}
+		time.Sleep(time.Hour)
+		slow.Store(false)
+		time.Sleep(time.Hour)
+		for _, key := range []string{"a", "b", "c"} {
+			require.Equal(t, []string{"do hello"}, w.log(key+"2"))
+			require.ElementsMatch(t, []string{"ok hello", "ok emitted", "ok peer"}, w.log(key))
+		}
+	})
+}
+
+// An observer of breakers may ask the host.
+func TestBreakerChanged_asks(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		var changes atomic.Int64
+		w.config.Observer = &observe.Observer{BreakerChanged: func(observe.BreakerChanged) {
+			w.host.Health()
+			changes.Add(1)
+		}}
+		w.start()
+		w.peer("peer", failing)
+		r := w.do("a", call("peer"))
+		time.Sleep(30 * time.Second)
+		w.peer("peer", nil)
+		require.NoError(t, r.Wait(t.Context()))
+		synctest.Wait()
+		require.GreaterOrEqual(t, changes.Load(), int64(2))
+	})
+}
+
+// At a restart no effect is performed before the modules that it may need are there.
+func TestRestart_modulesDispatchToOneAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		_, err := w.host.Deploy(t.Context(), host.DeployRequest{Module: "z-script", Wasm: enginetest.BuildGo(t, "./internal/guests/script")})
+		require.NoError(t, err)
+		r := w.do("a", sequential(delay("t", time.Hour), m{"kind": "dispatch", "target": "z-script/b", "id": "late", "ok": "ok", "err": "err"}))
+		w.stop()
+		time.Sleep(2 * time.Hour)
+		w.start()
+		require.NoError(t, w.store("a").Wait(t.Context(), r.Seq))
+		require.Equal(t, []string{"tick t", "ok late"}, w.log("a"))
 	})
 }
 

@@ -65,7 +65,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 		},
 	})
 	if err := h.registry.Restore(ctx); err != nil {
-		return nil, errors.Join(err, h.outbox.Close(ctx), h.registry.Close(ctx), h.engine.Close())
+		return nil, errors.Join(err, h.outbox.Close(ctx), h.closeEffects(ctx), h.registry.Close(ctx), h.engine.Close())
 	}
 	return h, nil
 }
@@ -245,12 +245,7 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	}
 	h.registry.Refuse(&Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"})
 	err := h.outbox.Close(ctx) // what runs finishes, and feeds back
-	h.http.Close()
-	h.projections.close()
-	if h.bus != nil {
-		err = errors.Join(err, h.bus.Close())
-	}
-	err = errors.Join(err, h.registry.Close(ctx))
+	err = errors.Join(err, h.closeEffects(ctx), h.registry.Close(ctx))
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrShutdownTimeout, errors.Join(err, ctx.Err()))
 	}

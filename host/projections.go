@@ -66,9 +66,32 @@ func (p *projections) of(tenant, name string) (*runner, bool) {
 	return r, true
 }
 
-func (p *projections) close() {
-	p.stop()
-	p.wg.Wait()
+// close ends the runners, and waits for them as long as ctx lasts.
+func (p *projections) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.stop() // no other begins
+	p.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		p.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("projections: %w", ctx.Err())
+	}
+}
+
+// closeEffects ends what performs effects.
+func (h *Host) closeEffects(ctx context.Context) error {
+	h.http.Close()
+	err := h.projections.close(ctx)
+	if h.bus != nil {
+		err = errors.Join(err, h.bus.Close())
+	}
+	return err
 }
 
 // ReadRow is a row of a read model.

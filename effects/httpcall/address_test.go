@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crhost/crhost/abi"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/crhost/crhost/effects/retry"
@@ -21,8 +23,8 @@ import (
 func TestAddress_literal(t *testing.T) {
 	s := peer(t, func(http.ResponseWriter, *http.Request) { t.Error("reached") })
 	c := granted()
-	c.Private = func(tenant, host string) bool {
-		require.Equal(t, "acme", tenant)
+	c.Private = func(store abi.Address, host string) bool {
+		require.Equal(t, "acme", store.Tenant)
 		return false
 	}
 	h := handler(t, c)

@@ -36,8 +36,8 @@ type Config struct {
 	// Secret returns the value of a tenant's secret. nil: there are none.
 	Secret func(tenant, name string) (value string, ok bool)
 
-	// Private reports whether a tenant may connect to a host, as in its target, whose addresses are not public. nil: none may.
-	Private func(tenant, host string) bool
+	// Private reports whether a store's effects may connect to a host, as in their target, whose addresses are not public. nil: none may.
+	Private func(store abi.Address, host string) bool
 
 	// Redirect reports whether the store's module may be redirected to another host than its target's, as in the target that such a call
 	// would have. Credentials do not go along. nil: it may not.

@@ -20,7 +20,7 @@ func Example() {
 	}))
 	defer bank.Close()
 	h := httpcall.New(httpcall.Config{
-		Private: func(tenant, host string) bool { return tenant == "acme" },
+		Private: func(store abi.Address, host string) bool { return store.Tenant == "acme" },
 		Secret:  func(tenant, name string) (string, bool) { return "s3cret", tenant == "acme" && name == "bank" },
 	})
 	defer h.Close()

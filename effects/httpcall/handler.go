@@ -135,7 +135,7 @@ func (x *exchange) perform(ctx context.Context, key string) ([]byte, error) {
 // RoundTrip makes one request of the exchange, over a connection that its tenant may have.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	private := x.handler.config.Private
-	if private != nil && private(x.store.Tenant, hostOf(req.URL)) {
+	if private != nil && private(x.store, hostOf(req.URL)) {
 		return x.handler.private.RoundTrip(req)
 	}
 	return x.handler.public.RoundTrip(req)

@@ -27,7 +27,7 @@ const key = "00112233445566778899aabbccddeeff/7/0"
 
 // granted is a config that lets tests reach loopback.
 func granted() httpcall.Config {
-	return httpcall.Config{Private: func(tenant, _ string) bool { return tenant == "acme" }}
+	return httpcall.Config{Private: func(store abi.Address, _ string) bool { return store.Tenant == "acme" }}
 }
 
 // peer serves on loopback until the test ends.

@@ -103,7 +103,7 @@ func TestRedirect_private(t *testing.T) {
 	other := peer(t, func(http.ResponseWriter, *http.Request) { t.Error("reached") })
 	s := peer(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusFound) })
 	c := granted()
-	c.Private = func(_, host string) bool { return host == hostOf(s) }
+	c.Private = func(_ abi.Address, host string) bool { return host == hostOf(s) }
 	c.Redirect = func(abi.Address, string) bool { return true }
 	e, err := failure(t, handler(t, c), args{"url": s.URL})
 	require.Equal(t, "target_refused", e.Code)

@@ -54,12 +54,9 @@ func (m *Module) Declared(k abi.Kind, target string) bool {
 	return m.active.Load().Revision.Manifest.Allows(k, target)
 }
 
-// Granted reports whether the active revision was granted an effect by whoever deployed it, and not only by what it declares.
+// Granted reports whether the active revision was granted just this effect by whoever deployed it: by name, not by what it declares or by a pattern.
 func (m *Module) Granted(k abi.Kind, target string) bool {
-	return slices.ContainsFunc(decodeGrants(m.active.Load().Grants), func(g string) bool {
-		kind, pattern, _ := strings.Cut(g, "=")
-		return kind == string(k) && covers(pattern, target)
-	})
+	return slices.Contains(decodeGrants(m.active.Load().Grants), string(k)+"="+target)
 }
 
 // undeclared are the effects of a manifest that neither the one before it nor a grant covers, as EFFECT=TARGET.

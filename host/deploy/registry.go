@@ -70,8 +70,10 @@ func (r *Registry) Restore(ctx context.Context) error {
 		}
 		m.answer(rev)
 		r.put(m)
+	}
+	for _, m := range r.Modules("") { // once all are there, for they dispatch to one another
 		if err := m.startEffects(ctx); err != nil {
-			return fmt.Errorf("restore the effects of module %s: %w", row.ID, err)
+			return fmt.Errorf("restore the effects of module %s: %w", m.id, err)
 		}
 	}
 	return nil

@@ -304,27 +304,43 @@ func (l *Ledger) Calm() {
 // Check refuses a tree that the store cannot take: an id in use, more than so many open leaves. Errors are *abi.Error.
 func (l *Ledger) Check(tree []abi.Effect, most int) error {
 	leaves := 0
-	taken := make(map[string]abi.Kind)
-	if l != nil {
-		for id, ref := range l.ids {
-			taken[id] = l.effect(ref).Kind
+	type use struct {
+		kind abi.Kind
+		free bool // cancelled by this tree
+	}
+	var uses map[string]use // of the ids in the tree so far; the others are as the ledger has them
+	used := func(id string) (abi.Kind, bool) {
+		if u, ok := uses[id]; ok {
+			return u.kind, !u.free
 		}
+		if l != nil {
+			if ref, ok := l.ids[id]; ok {
+				return l.effect(ref).Kind, true
+			}
+		}
+		return "", false
+	}
+	set := func(id string, u use) {
+		if uses == nil {
+			uses = make(map[string]use)
+		}
+		uses[id] = u
 	}
 	err := check(tree, false, func(e *abi.Effect, sequential bool) error {
 		leaves++
 		if e.Kind == abi.KindCancel {
 			if !sequential {
-				delete(taken, e.ID)
+				set(e.ID, use{free: true})
 			}
 			return nil
 		}
 		if e.ID == "" {
 			return nil
 		}
-		if kind, used := taken[e.ID]; used && (e.Kind != abi.KindDelay || kind != abi.KindDelay) {
+		if kind, taken := used(e.ID); taken && (e.Kind != abi.KindDelay || kind != abi.KindDelay) {
 			return &abi.Error{Code: abi.CodeInvalidEffect, Text: fmt.Sprintf("the id %q is in use", e.ID)}
 		}
-		taken[e.ID] = e.Kind
+		set(e.ID, use{kind: e.Kind})
 		return nil
 	})
 	if err == nil && l.Open()+leaves > most {

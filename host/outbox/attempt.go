@@ -233,9 +233,7 @@ func (o *Outbox) attempt(t *task) error {
 func (o *Outbox) attempted(t *task, started time.Time, result []byte, err error) error {
 	if err == nil {
 		t.succeed(result, o.config.FeedbackBytes)
-		if t.feeding.Letter != nil {
-			err = errors.New(t.attempts[len(t.attempts)-1].Error)
-		}
+		err = t.unfit
 	}
 	if o.config.Performed != nil {
 		p := Performed{Leaf: &t.leaf, Attempt: t.attempt, Started: started, Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t), Context: t.ctx}
@@ -287,7 +285,7 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 	}
 	d := &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
 	for {
-		err = o.config.Deliver(ctx, d)
+		err = o.config.Deliver(valuesOf{o.ctx, ctx}, d) // not in the handler's time, as for a dispatch
 		if err == nil {
 			t.leaf.Token = emission.Token
 			t.leaf.Emitted++
@@ -316,7 +314,8 @@ func (o *Outbox) dispatch(t *task) ([]byte, error) {
 	if address.Tenant != t.leaf.Store.Tenant {
 		return nil, retry.Permanent(&abi.Error{Code: abi.CodeBadAddress, Text: "a dispatch goes to stores of the same tenant"})
 	}
-	result, err := o.config.Dispatch(t.ctx, &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
+	// Not in the attempt's time: when that ended while the journal works, the action would be there, and the dispatch made again.
+	result, err := o.config.Dispatch(valuesOf{o.ctx, t.ctx}, &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
 	var e *abi.Error
 	if errors.As(err, &e) {
 		switch e.Code {

@@ -62,6 +62,10 @@ type Outbox struct {
 	stop   context.CancelFunc
 	wg     sync.WaitGroup // attempts
 
+	newsMu  sync.Mutex // guards news and telling; taken with and without mu
+	news    []func()   // changes of breakers, to be told
+	telling bool
+
 	mu      sync.Mutex // guards what follows
 	tasks   map[taskID]*task
 	lanes   map[laneID]*lane

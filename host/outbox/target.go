@@ -19,6 +19,7 @@ type tenant struct {
 	ready    []*target // with something to start, each once
 	running  int
 	listed   bool // in Outbox.ready
+	swept    int  // targets that the last sweep left
 }
 
 // target is what leaves of one tenant are done on.
@@ -31,7 +32,8 @@ type target struct {
 	alarm   // asks the breaker again
 	name    string
 	tenant  *tenant
-	inner   bool    // the host's own doing: no breaker, budget or bound of its own
+	inner   bool    // the host's own doing: no breaker, budget or policy
+	most    int     // attempts at a time of a tenant
 	queue   []*task // ready; parked while the breaker is open
 	running int
 	tasks   int // in whatever state
@@ -85,10 +87,11 @@ const ours = ""
 func (o *Outbox) target(t *tenant, name string) *target {
 	g := t.targets[name]
 	if g == nil {
-		if len(t.targets) >= manyTargets {
+		if len(t.targets) >= max(manyTargets, 2*t.swept) {
 			t.sweep()
+			t.swept = len(t.targets)
 		}
-		g = &target{name: name, tenant: t, inner: name == ours}
+		g = &target{name: name, tenant: t, inner: name == ours, most: o.config.TenantConcurrency}
 		g.alarm = alarm{index: -1, owner: g}
 		p := t.policies.of(name)
 		g.breaker = breaker.New(p.Breaker, func(c breaker.Change) { o.turned(g, c) })
@@ -109,9 +112,8 @@ func (g *target) apply(p Policy) {
 		g.slots = g.limit
 	}
 	g.slots = min(g.slots, g.limit)
-	if g.inner {
-		g.limit = 1 << 30
-		g.slots = g.limit
+	if g.inner { // the host's bound, and the tenant's
+		g.limit, g.slots = g.most, g.most
 	}
 }
 
@@ -131,10 +133,33 @@ func (o *Outbox) wake(g *target) {
 	o.list(g)
 }
 
-// turned is told of changes of a breaker, without any lock.
+// turned is told of changes of a breaker, by whoever asked it, mu or not. Config.Turned hears of them in their order, from a goroutine that holds nothing.
 func (o *Outbox) turned(g *target, c breaker.Change) {
-	if o.config.Turned != nil {
-		o.config.Turned(g.tenant.name, g.name, c)
+	if o.config.Turned == nil {
+		return
+	}
+	o.newsMu.Lock()
+	defer o.newsMu.Unlock()
+	o.news = append(o.news, func() { o.config.Turned(g.tenant.name, g.name, c) })
+	if !o.telling {
+		o.telling = true
+		go o.tell()
+	}
+}
+
+func (o *Outbox) tell() {
+	for {
+		o.newsMu.Lock()
+		news := o.news
+		o.news = nil
+		o.telling = len(news) > 0
+		o.newsMu.Unlock()
+		if len(news) == 0 {
+			return
+		}
+		for _, tell := range news {
+			tell()
+		}
 	}
 }
 
@@ -156,7 +181,9 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 	g.open = true
 	now := o.now()
 	for _, t := range g.queue {
-		t.park(now)
+		if !t.gone {
+			t.park(now)
+		}
 	}
 	var open *breaker.OpenError
 	wake := now + int64(time.Minute)

@@ -42,6 +42,7 @@ type task struct {
 	attempt  int // made in this drive
 	refusals int // of the store to take what is fed back
 	attempts []journal.Attempt
+	unfit    error // why the result cannot be fed back; permanent, and nil when it can
 	parked   int64 // since when, Unix nanoseconds; 0 when it is not
 	active   bool  // it has a goroutine
 	gone     bool  // cancelled
@@ -211,7 +212,7 @@ func (o *Outbox) remove(t *task) {
 // succeed makes the feedback of a leaf that was done. A result that cannot be fed back kills the leaf.
 func (t *task) succeed(result []byte, limit int) {
 	action, err := effects.Completed(t.leaf.Effect, result, limit)
-	if err != nil {
+	if t.unfit = err; err != nil {
 		t.fail(ledger.ReasonPermanent, err, limit)
 		return
 	}

@@ -76,13 +76,13 @@ func (s *Shard) StartEffects(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	var moves *ledger.Moves
-	if !st.ledger.Empty() {
-		moves = st.ledger.Resume()
+	pos := st.pos
+	if !st.ledger.Empty() { // in the order of the store's other steps, and behind those that are not durable yet
+		pos = s.committer.Enqueue(journal.Step{Life: st.life, Owner: s.moved(st, st.ledger.Resume(), false)})
+		st.pos = pos
 	}
 	s.leave(st)
-	st.move(moves)
-	return nil
+	return s.answer(ctx, pos, nil)
 }
 
 // OpenEffect is a leaf that is not done.
