@@ -90,9 +90,6 @@ func (w *writer) standings(leaves []Standing) {
 		if l.Apart {
 			flags |= standingApart
 		}
-		if l.Apart {
-			flags |= standingApart
-		}
 		w.u32(flags)
 		w.u32(l.Drive)
 		w.u64(uint64(l.Due))

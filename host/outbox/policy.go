@@ -103,7 +103,10 @@ func (o *Outbox) SetPolicy(tenant, name string, p Policy) error {
 func (o *Outbox) RemovePolicy(tenant, name string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t := o.tenant(tenant)
+	t := o.tenants[tenant]
+	if t == nil {
+		return false
+	}
 	_, ok := t.policies[name]
 	delete(t.policies, name)
 	for _, target := range t.targets {
@@ -118,7 +121,13 @@ func (o *Outbox) RemovePolicy(tenant, name string) bool {
 func (o *Outbox) Policies(tenant string) []NamedPolicy {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	found := maps.Clone(o.tenant(tenant).policies)
+	found := maps.Clone(policies(o.config.Policies))
+	if t := o.tenants[tenant]; t != nil { // a tenant that has asked for nothing has no others
+		found = maps.Clone(t.policies)
+	}
+	if found == nil {
+		found = make(policies)
+	}
 	if _, ok := found[DefaultPolicy]; !ok {
 		found[DefaultPolicy] = Policy{}
 	}
