@@ -66,12 +66,13 @@ func TestScripts(t *testing.T) {
 func buildGuests(t *testing.T) map[string][]byte {
 	m := enginetest.Manifest()
 	m.Schema = 2
-	counter := enginetest.Counter(t)
-	if !raced {
-		counter = enginetest.BuildGo(t, "./plugins/counter")
+	counter, orders := enginetest.Counter(t), []byte(nil)
+	if !raced { // compiling what Go made takes long then
+		counter, orders = enginetest.BuildGo(t, "./plugins/counter"), enginetest.BuildGo(t, "./plugins/orders")
 	}
 	return map[string][]byte{
 		"counter.wasm":   counter,
+		"orders.wasm":    orders,
 		"small.wasm":     enginetest.Counter(t),
 		"attack.wasm":    enginetest.Attacker(t, `(func (export "cr1_reduce") (param $len i32) (result i64) unreachable)`),
 		"doer.wasm":      enginetest.Doer(t, abi.EffectGrant{Kind: abi.KindCall, Targets: []string{"http:*"}}, abi.EffectGrant{Kind: abi.KindDelay}),
