@@ -187,6 +187,8 @@ func TestStats(t *testing.T) {
 		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "other"}))
 		require.True(t, b.SetBreaker("a", "call=x:parked", outbox.ForceAuto))
 		require.False(t, b.SetBreaker("a", "call=x:parked", "sideways"))
+		require.False(t, b.SetBreaker("a", "call=x:other", "sideways"))
+		require.Len(t, b.Targets("a"), 1, "what was refused makes no target")
 		pass(2 * time.Hour)
 		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 	})
@@ -329,5 +331,34 @@ func TestPolicies(t *testing.T) {
 		}
 		require.Equal(t, []string{"call", "default", "mine"}, names)
 		require.Len(t, b.Policies("b"), 2)
+	})
+}
+
+// What is cancelled while it waits for its target is not counted as waiting any more, and goes, wherever it stood; the others keep their order.
+func TestCancel_waiting(t *testing.T) {
+	inBubble(t, outbox.Config{Policies: map[string]outbox.Policy{"call=x:1": {Concurrency: 1}}}, func(t *testing.T, b *bench) {
+		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
+		refs := b.start("a", 1000, call("x:1"))
+		stop := func(refs ...ledger.Ref) {
+			b.Moved(journal.StoreID{Tenant: "a", Module: "m", Key: "k"}, journal.Incarnation{1}, &ledger.Moves{Stop: refs})
+		}
+		waiting := func() int { return b.Targets("a")[0].Waiting }
+		stop(refs[10:40]...)
+		require.Equal(t, 970, waiting())
+		require.Equal(t, 1000, b.Queued("a", "call=x:1"), "few are left where they are")
+		stop(refs[50:1000]...)
+		require.Equal(t, 20, waiting())
+		require.LessOrEqual(t, b.Queued("a", "call=x:1"), 40, "many are not")
+		stop(refs[0])
+		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceClose))
+		pass(time.Hour)
+		require.Len(t, b.delivered, 19)
+		require.Zero(t, waiting())
+		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
+		stop(b.start("a", 5, call("x:1"))[2])
+		pass(25 * time.Hour) // longer than they may be parked
+		require.Len(t, b.delivered, 19+4)
+		require.Zero(t, waiting())
+		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 	})
 }

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -27,14 +28,16 @@ type tenant struct {
 // Invariants:
 //
 //	G1  a task of the target is in queue, running, or in neither: timed, behind in its lane, or feeding.
-//	G2  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
+//	G2  gone counts the tasks in queue that were cancelled: at most half of them.
+//	G3  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
 type target struct {
 	alarm   // asks the breaker again
 	name    string
 	tenant  *tenant
 	inner   bool    // the host's own doing: no breaker, budget or policy
 	most    int     // attempts at a time of a tenant
-	queue   []*task // ready; parked while the breaker is open
+	queue   []*task // ready; parked while the breaker is open; or gone
+	gone    int     // of queue
 	running int
 	tasks   int // in whatever state
 	slots   int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
@@ -120,12 +123,31 @@ func (g *target) apply(p Policy) {
 // pop takes the first task out of the queue.
 func (g *target) pop() *task {
 	t := g.queue[0]
+	t.queued = false
+	if t.gone {
+		g.gone--
+	}
 	g.queue[0] = nil
 	if g.queue = g.queue[1:]; len(g.queue) == 0 {
 		g.queue = nil // what was sliced off can go
 	}
 	return t
 }
+
+// leave is told of one more in the queue that is gone. Once most of them are, they are taken out: that costs each of them little, wherever it stood.
+func (g *target) leave() {
+	if g.gone++; 2*g.gone <= len(g.queue) {
+		return
+	}
+	g.queue = slices.DeleteFunc(g.queue, func(t *task) bool { return t.gone })
+	g.gone = 0
+	if len(g.queue) == 0 {
+		g.queue = nil
+	}
+}
+
+// waiting is how many are in the queue that are not gone.
+func (g *target) waiting() int { return len(g.queue) - g.gone }
 
 // wake makes the target ask its breaker again.
 func (o *Outbox) wake(g *target) {
@@ -214,6 +236,8 @@ func (o *Outbox) expire(g *target) {
 		p := g.retry(t.leaf.Effect)
 		switch {
 		case t.gone:
+			t.queued = false
+			g.gone--
 		case p.OnOpen == retry.DeadLetter:
 			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
 		case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
@@ -246,27 +270,14 @@ func (o *Outbox) Targets(tenant string) []TargetStatus {
 		}
 		for _, g := range t.targets {
 			if !g.inner {
-				list = append(list, TargetStatus{t.name, g.name, g.breaker.Status(), g.running, len(g.queue), g.open})
+				list = append(list, TargetStatus{t.name, g.name, g.breaker.Status(), g.running, g.waiting(), g.open})
 			}
 		}
 	}
 	slices.SortFunc(list, func(a, b TargetStatus) int {
-		if a.Tenant != b.Tenant {
-			return compare(a.Tenant, b.Tenant)
-		}
-		return compare(a.Name, b.Name)
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Name, b.Name))
 	})
 	return list
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Force is what is done to a breaker by hand.
@@ -282,21 +293,21 @@ const (
 // SetBreaker opens or closes the breaker of a target by hand, or gives it back to itself. A target that no effect has had yet can be
 // opened beforehand. It reports whether how is one of the above.
 func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
-	o.mu.Lock()
-	g := o.target(o.tenant(tenant), name)
-	o.mu.Unlock()
+	var set func(*breaker.Breaker)
 	switch how {
 	case ForceOpen:
-		g.breaker.Open()
+		set = (*breaker.Breaker).Open
 	case ForceClose:
-		g.breaker.Close()
+		set = (*breaker.Breaker).Close
 	case ForceAuto:
-		g.breaker.Auto()
+		set = (*breaker.Breaker).Auto
 	default:
 		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	g := o.target(o.tenant(tenant), name)
+	set(g.breaker) // with mu held: until something is set by hand, a sweep may forget the target
 	o.wake(g)
 	o.pump()
 	return true

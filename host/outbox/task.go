@@ -45,6 +45,7 @@ type task struct {
 	unfit    error // why the result cannot be fed back; permanent, and nil when it can
 	parked   int64 // since when, Unix nanoseconds; 0 when it is not
 	active   bool  // it has a goroutine
+	queued   bool  // in the target's queue
 	gone     bool  // cancelled
 	policy   retry.Policy
 	ctx      context.Context // of the attempt under way
@@ -139,6 +140,7 @@ func (o *Outbox) queue(t *task) {
 		}
 		t.park(o.now())
 	}
+	t.queued = true
 	t.target.queue = append(t.target.queue, t)
 	o.list(t.target)
 }
@@ -176,12 +178,15 @@ func (o *Outbox) cancel(id taskID) {
 	if t.cancel != nil {
 		t.cancel()
 	}
+	if t.queued {
+		t.target.leave()
+	}
 	if !t.active {
 		o.remove(t)
 	}
 }
 
-// remove forgets a task and lets the next one in its lane go. A queue forgets it when its turn comes there.
+// remove forgets a task and lets the next one in its lane go.
 func (o *Outbox) remove(t *task) {
 	if o.tasks[t.id()] == t {
 		delete(o.tasks, t.id())
