@@ -15,6 +15,7 @@ import (
 	eventmemory "github.com/crhost/crhost/effects/eventstore/memory"
 	"github.com/crhost/crhost/effects/httpcall"
 	modelmemory "github.com/crhost/crhost/effects/projection/memory"
+	"github.com/crhost/crhost/host/deploy"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
 	"github.com/crhost/crhost/host/observe"
@@ -222,32 +223,29 @@ func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID
 // RetryDeadLetter does the effect of a dead letter once more, in another drive, or feeds its action back once more where only that was refused. Errors are *Error,
 // CodeNotFound.
 func (h *Host) RetryDeadLetter(ctx context.Context, tenant, id string) error {
-	return h.letter(tenant, id, func(m journal.ModuleID, letter journal.LetterID, key string) error {
-		place, err := h.registry.Find(m)
-		if err != nil {
-			return err
-		}
-		return place.Place(key).Redrive(ctx, key, letter)
+	return h.letter(tenant, id, func(place *deploy.Place, key string, letter journal.LetterID) error {
+		return place.Redrive(ctx, key, letter)
 	})
 }
 
 // DiscardDeadLetter forgets a dead letter. Errors are *Error, CodeNotFound.
 func (h *Host) DiscardDeadLetter(ctx context.Context, tenant, id string) error {
-	return h.letter(tenant, id, func(m journal.ModuleID, letter journal.LetterID, key string) error {
-		place, err := h.registry.Find(m)
-		if err != nil {
-			return err
-		}
-		return place.Place(key).Discard(ctx, key, letter)
+	return h.letter(tenant, id, func(place *deploy.Place, key string, letter journal.LetterID) error {
+		return place.Discard(ctx, key, letter)
 	})
 }
 
-func (h *Host) letter(tenant, id string, do func(journal.ModuleID, journal.LetterID, string) error) error {
-	m, letter, row, err := h.findLetter(tenant, id)
+// letter does something with a dead letter, where its store is.
+func (h *Host) letter(tenant, id string, do func(place *deploy.Place, key string, letter journal.LetterID) error) error {
+	found, letter, row, err := h.findLetter(tenant, id)
 	if err != nil {
 		return err
 	}
-	return do(m, letter, row.Key)
+	m, err := h.registry.Find(found)
+	if err != nil {
+		return err
+	}
+	return do(m.Place(row.Key), row.Key, letter)
 }
 
 // RetryDeadLetters retries all that match, oldest first, at most so many a second (0 = 100), and returns how many it retried. It stops after an error.

@@ -18,7 +18,7 @@ const (
 	storePath  = modulePath + "/stores/{key}"
 )
 
-// A page of history ends at the first of these.
+// A page of a list ends at the first of these.
 const (
 	maxPage      = 1000
 	maxPageBytes = 4 << 20
@@ -133,12 +133,9 @@ func serveHistory(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	limit, err := x.number("limit")
+	limit, err := x.limit()
 	if err != nil {
 		return err
-	}
-	if limit == 0 || limit > maxPage {
-		limit = maxPage
 	}
 	page := History{Actions: []Action{}}
 	bytes := 0

@@ -91,6 +91,15 @@ func (x *exchange) number(name string) (uint64, error) {
 	return parseNumber("query parameter "+name, x.query.Get(name))
 }
 
+// limit reads how many entries of a list are asked for: maxPage when it is not said, or more.
+func (x *exchange) limit() (uint64, error) {
+	n, err := x.number("limit")
+	if n == 0 {
+		n = maxPage
+	}
+	return min(n, maxPage), err
+}
+
 func parseNumber(what, s string) (uint64, error) {
 	if s == "" {
 		return 0, nil

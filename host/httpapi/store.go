@@ -62,12 +62,9 @@ func serveStores(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	limit, err := x.number("limit")
+	limit, err := x.limit()
 	if err != nil {
 		return err
-	}
-	if limit == 0 || limit > maxPage {
-		limit = maxPage
 	}
 	// One more than asked for shows whether there is more.
 	found, err := x.host.Stores(x.r.Context(), tenant, module, x.query.Get("after"), int(limit)+1)
