@@ -28,7 +28,7 @@ type tenant struct {
 // Invariants:
 //
 //	G1  a task of the target is in queue, running, or in neither: timed, behind in its lane, or feeding.
-//	G2  gone counts the tasks in queue that were cancelled: at most half of them.
+//	G2  gone counts the tasks in queue that were cancelled.
 //	G3  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
 type target struct {
 	alarm   // asks the breaker again
