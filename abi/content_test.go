@@ -117,6 +117,16 @@ func TestEffects_roundTrip(t *testing.T) {
 	got, err := abi.DecodeEffects(abi.AppendEffects(nil, sampleEffects()))
 	require.NoError(t, err)
 	require.Equal(t, sampleEffects(), got)
+	for _, want := range sampleEffects() {
+		one, err := abi.DecodeEffect(want.Append(nil))
+		require.NoError(t, err)
+		require.Equal(t, want, one)
+	}
+	for _, bad := range [][]byte{nil, {0x80}, append((&abi.Effect{Kind: abi.KindNone}).Append(nil), 0x80)} {
+		_, err := abi.DecodeEffect(bad)
+		require.Error(t, err)
+	}
+
 	got, err = abi.DecodeEffects(nil)
 	require.NoError(t, err)
 	require.Nil(t, got)

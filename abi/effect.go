@@ -142,6 +142,15 @@ func DecodeEffects(b []byte) ([]Effect, error) {
 	return effects, nil
 }
 
+// DecodeEffect reads one effect, as Append writes it. The rest is as of DecodeEffects; offsets in errors count from the array of one around it.
+func DecodeEffect(b []byte) (Effect, error) {
+	list, err := DecodeEffects(append(pack.AppendArrayLen(make([]byte, 0, len(b)+1), 1), b...))
+	if err != nil {
+		return Effect{}, err
+	}
+	return list[0], nil
+}
+
 type effectDecoder struct {
 	pack.Reader
 	leaves int

@@ -186,8 +186,8 @@ func deadLetter(id journal.ModuleID, row journal.LetterRow) DeadLetter {
 		ID: row.ID.String(), Address: abi.Address{Tenant: id.Tenant, Module: id.Module, Key: row.Key}, Seq: row.ID.Seq, Reason: row.Reason,
 		Time: time.Unix(0, row.Time).UTC(), Drive: int(row.Drive), Correlation: row.Correlation, Effect: row.Effect, Action: row.Action, Fed: row.Fed,
 	}
-	if list, err := abi.DecodeEffects(append([]byte{0x91}, row.Effect...)); err == nil && len(list) == 1 {
-		d.Kind, d.Target = string(list[0].Kind), list[0].Target
+	if leaf, err := abi.DecodeEffect(row.Effect); err == nil {
+		d.Kind, d.Target = string(leaf.Kind), leaf.Target
 	}
 	for _, a := range row.Attempts {
 		d.Attempts = append(d.Attempts, DeadAttempt{time.Unix(0, a.Time).UTC(), a.Error})
@@ -326,14 +326,19 @@ func (s *Store) Effects(ctx context.Context) ([]OpenEffect, error) {
 	return list, nil
 }
 
+// letters are the dead letters of the store.
+func (s *Store) letters() DeadLetterFilter {
+	return DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}
+}
+
 // DeadLetters lists the store's dead letters, oldest first. Errors are *Error.
 func (s *Store) DeadLetters() ([]DeadLetter, error) {
-	return s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 0)
+	return s.host.DeadLetters(s.letters(), 0)
 }
 
 // DLQSize is how many dead letters the store has. DLQSize, DLQItems and RetryDLQ are the seed's names.
 func (s *Store) DLQSize() int {
-	list, err := s.host.DeadLetters(DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 1<<30)
+	list, err := s.host.DeadLetters(s.letters(), 1<<30)
 	if err != nil {
 		return 0
 	}
@@ -345,7 +350,7 @@ func (s *Store) DLQItems() ([]DeadLetter, error) { return s.DeadLetters() }
 
 // RetryDLQ retries all dead letters of the store and returns how many there were.
 func (s *Store) RetryDLQ(ctx context.Context) (int, error) {
-	return s.host.RetryDeadLetters(ctx, DeadLetterFilter{Tenant: s.address.Tenant, Module: s.address.Module, Key: s.address.Key}, 0)
+	return s.host.RetryDeadLetters(ctx, s.letters(), 0)
 }
 
 // SetPolicy changes a policy of a tenant while its effects run. A policy's name is one that effects give with retry, the name of a target

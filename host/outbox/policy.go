@@ -91,12 +91,17 @@ func (o *Outbox) SetPolicy(tenant, name string, p Policy) error {
 	defer o.mu.Unlock()
 	t := o.tenant(tenant)
 	t.policies[name] = p
+	o.apply(t)
+	return nil
+}
+
+// apply gives a tenant's targets the policies that it has now.
+func (o *Outbox) apply(t *tenant) {
 	for _, target := range t.targets {
 		target.apply(t.policies.of(target.name))
 		o.wake(target)
 	}
 	o.pump()
-	return nil
 }
 
 // RemovePolicy takes a tenant's policy away, and reports whether there was one.
@@ -109,11 +114,7 @@ func (o *Outbox) RemovePolicy(tenant, name string) bool {
 	}
 	_, ok := t.policies[name]
 	delete(t.policies, name)
-	for _, target := range t.targets {
-		target.apply(t.policies.of(target.name))
-		o.wake(target)
-	}
-	o.pump()
+	o.apply(t)
 	return ok
 }
 

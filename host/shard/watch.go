@@ -127,8 +127,8 @@ func (s *Shard) redriven(r *Revision, id journal.LetterID, letter *journal.DeadL
 		Leaf:   observe.Leaf{Key: letter.Key, Seq: id.Seq, Index: id.Index, Kind: -1, Drive: int(letter.Drive), Trace: letter.Trace},
 		Reason: letter.Reason, Discarded: discarded,
 	}
-	if list, err := abi.DecodeEffects(append([]byte{0x91}, letter.Effect...)); err == nil && len(list) == 1 { // one in an array
-		e.Kind, e.KindName, e.Target = r.kind(list[0].Kind), string(list[0].Kind), list[0].Target
+	if leaf, err := abi.DecodeEffect(letter.Effect); err == nil {
+		e.Kind, e.KindName, e.Target = r.kind(leaf.Kind), string(leaf.Kind), leaf.Target
 	}
 	h(e)
 }
