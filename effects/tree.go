@@ -60,23 +60,28 @@ func eachLeaf(list []abi.Effect, next *int, yield func(Leaf) bool) bool {
 // done tells how the leaf with an index stands; it is asked once for each leaf, in order. Recursion is as deep as the tree, which
 // abi.DecodeEffects bounds to abi.MaxEffectDepth.
 func Runnable(tree []abi.Effect, done func(index int) Outcome) []Leaf {
-	w := walk{done: done, wanted: now}
-	w.parallel(tree, now)
+	return AppendRunnable(nil, tree, done)
+}
+
+// AppendRunnable appends to dst what Runnable returns.
+func AppendRunnable(dst []Leaf, tree []abi.Effect, done func(index int) Outcome) []Leaf {
+	w := walk{wanted: now, found: dst}
+	w.parallel(tree, now, done)
 	return w.found
 }
 
 // Skipped are the leaves that are open and will not run, since something before them in a sequential is dead or cancelled. A redrive of what
 // stopped them can change that.
 func Skipped(tree []abi.Effect, done func(index int) Outcome) []Leaf {
-	w := walk{done: done, wanted: never}
-	w.parallel(tree, now)
+	w := walk{wanted: never}
+	w.parallel(tree, now, done)
 	return w.found
 }
 
 // Finished reports whether nothing will run any more: every leaf is finished or skipped. An empty tree is finished.
 func Finished(tree []abi.Effect, done func(index int) Outcome) bool {
-	w := walk{done: done, wanted: nothing}
-	return w.parallel(tree, now) != Open
+	w := walk{wanted: nothing}
+	return w.parallel(tree, now, done) != Open
 }
 
 // LaterRan reports whether a leaf ran that comes after the one with this index in a sequential around both: a redrive of that one then does
@@ -97,25 +102,25 @@ const (
 	never // something before it in a sequential stopped it
 )
 
-// walk goes through a tree once and collects the open leaves whose turn is wanted.
+// walk goes through a tree once and collects the open leaves whose turn is wanted. How leaves stand is asked of a function that is handed down: in the
+// struct, that would have to live as long as what is found.
 type walk struct {
-	done   func(index int) Outcome
 	wanted turn
 	next   int // index of the next leaf
 	found  []Leaf
 }
 
 // visit says how a node stands: Dead stands for all that stops a sequential.
-func (w *walk) visit(e *abi.Effect, t turn) Outcome {
+func (w *walk) visit(e *abi.Effect, t turn, done func(int) Outcome) Outcome {
 	switch {
 	case e.Kind == abi.KindSequential:
-		return w.sequential(e.Children, t)
+		return w.sequential(e.Children, t, done)
 	case !e.Kind.Leaf():
-		return w.parallel(e.Children, t) // none has no children
+		return w.parallel(e.Children, t, done) // none has no children
 	}
 	index := w.next
 	w.next++
-	switch o := w.done(index); o {
+	switch o := done(index); o {
 	case Open:
 		if t == w.wanted {
 			w.found = append(w.found, Leaf{index, e})
@@ -128,10 +133,10 @@ func (w *walk) visit(e *abi.Effect, t turn) Outcome {
 	}
 }
 
-func (w *walk) parallel(list []abi.Effect, t turn) Outcome {
+func (w *walk) parallel(list []abi.Effect, t turn, done func(int) Outcome) Outcome {
 	open, stopped := false, false
 	for i := range list {
-		switch w.visit(&list[i], t) {
+		switch w.visit(&list[i], t, done) {
 		case Open:
 			open = true
 		case Dead:
@@ -147,10 +152,10 @@ func (w *walk) parallel(list []abi.Effect, t turn) Outcome {
 	return Done
 }
 
-func (w *walk) sequential(list []abi.Effect, t turn) Outcome {
+func (w *walk) sequential(list []abi.Effect, t turn, done func(int) Outcome) Outcome {
 	outcome := Done
 	for i := range list {
-		o := w.visit(&list[i], t)
+		o := w.visit(&list[i], t, done)
 		if outcome == Done {
 			outcome = o // that of the first child that is not done; those after it cannot change it
 		}

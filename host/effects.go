@@ -84,11 +84,7 @@ func (h *Host) newOutbox(c Config, o *Observer) (*outbox.Outbox, error) {
 		}
 	}
 	config := outbox.Config{
-		Handlers: handlers, Deliver: h.deliver, Dispatch: h.dispatch, Performed: h.performed, Policies: c.Policies,
-		HostConcurrency: c.HostConcurrency, TenantConcurrency: c.TenantConcurrency,
-	}
-	if o.ModuleLoaded != nil {
-		config.Start = h.attempting
+		Handlers: handlers, Store: h.origin, Dispatch: h.dispatch, Policies: c.Policies, HostConcurrency: c.HostConcurrency, TenantConcurrency: c.TenantConcurrency,
 	}
 	if o.BreakerChanged != nil {
 		config.Turned = func(tenant, target string, c breaker.Change) {
@@ -100,15 +96,6 @@ func (h *Host) newOutbox(c Config, o *Observer) (*outbox.Outbox, error) {
 
 func moduleOf(s journal.StoreID) journal.ModuleID {
 	return journal.ModuleID{Tenant: s.Tenant, Module: s.Module}
-}
-
-// deliver brings what became of a leaf to its store.
-func (h *Host) deliver(ctx context.Context, d *ledger.Delivery) error {
-	m, err := h.registry.Find(moduleOf(d.Leaf.Store))
-	if err != nil {
-		return err
-	}
-	return m.Place(d.Leaf.Store.Key).Deliver(ctx, d)
 }
 
 func (h *Host) dispatch(ctx context.Context, d *ledger.Dispatch) ([]byte, error) {

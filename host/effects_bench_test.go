@@ -28,12 +28,13 @@ func calling(b *testing.B, shards int) *host.Host {
 // rounds sends n actions that call, so many at a time, and returns when all has been fed back.
 func rounds(tb testing.TB, h *host.Host, senders, n int) {
 	var wg sync.WaitGroup
+	call := enginetest.Action("call")
 	for i := range senders {
 		s := h.Store(abi.Address{Module: "caller", Key: fmt.Sprint(i)})
 		wg.Go(func() {
 			var last host.Receipt
 			for range n / senders {
-				r, err := s.Send(context.Background(), enginetest.Action("call"))
+				r, err := s.Send(context.Background(), call)
 				if err != nil {
 					tb.Error(err)
 					return
@@ -54,10 +55,10 @@ func BenchmarkEffect(b *testing.B) {
 	b.Run("vs=send", func(b *testing.B) {
 		h := calling(b, 1)
 		plain := sender(b, h.Store(abi.Address{Module: "caller", Key: "plain"}), enginetest.Action("plain"))
-		one := h.Store(abi.Address{Module: "caller", Key: "one"})
+		one, call := h.Store(abi.Address{Module: "caller", Key: "one"}), enginetest.Action("call")
 		compare(b, 5_000, side{"send", plain}, side{"effect", func(n int) {
 			for range n {
-				r, err := one.Send(context.Background(), enginetest.Action("call"))
+				r, err := one.Send(context.Background(), call)
 				if err == nil {
 					err = r.Wait(context.Background())
 				}

@@ -175,8 +175,24 @@ type failures struct {
 const failureSlices = 6
 
 type attempts struct {
-	slice        int64 // number of the newest slice since the epoch
+	mu           sync.Mutex // guards what follows
+	slice        int64      // number of the newest slice since the epoch
 	made, failed [failureSlices]int
+}
+
+// of is where the attempts of a module are counted.
+func (f *failures) of(id journal.ModuleID) *attempts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.modules[id]
+	if a == nil {
+		if f.modules == nil {
+			f.modules = make(map[journal.ModuleID]*attempts)
+		}
+		a = new(attempts)
+		f.modules[id] = a
+	}
+	return a
 }
 
 func (a *attempts) advance(now time.Time) {
@@ -188,19 +204,11 @@ func (a *attempts) advance(now time.Time) {
 	a.slice = max(a.slice, slice)
 }
 
-// add counts an attempt.
-func (f *failures) add(id journal.ModuleID, failed bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a := f.modules[id]
-	if a == nil {
-		if f.modules == nil {
-			f.modules = make(map[journal.ModuleID]*attempts)
-		}
-		a = new(attempts)
-		f.modules[id] = a
-	}
-	a.advance(time.Now())
+// add counts an attempt that ended now.
+func (a *attempts) add(now time.Time, failed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.advance(now)
 	a.made[a.slice%failureSlices]++
 	if failed {
 		a.failed[a.slice%failureSlices]++
@@ -208,12 +216,9 @@ func (f *failures) add(id journal.ModuleID, failed bool) {
 }
 
 func (f *failures) judge(health *Health, id journal.ModuleID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a := f.modules[id]
-	if a == nil {
-		return
-	}
+	a := f.of(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.advance(time.Now())
 	made, failed := 0, 0
 	for i := range a.made {

@@ -61,7 +61,7 @@ type Breaker struct {
 	since      time.Time // of the last change
 	generation uint64    // counts changes; permits of earlier ones do not count
 	failures   int       // closed: in a row
-	window     window    // closed, with Rate
+	window     window    // closed; successes only with Rate
 	successes  int       // half-open
 	probes     []probe   // half-open: those that are out
 	news       []Change  // not told yet
@@ -100,9 +100,11 @@ func (b *Breaker) Set(c Config) {
 
 // Allow gives a permit to try the target once, which has to be settled. The error is an *OpenError.
 func (b *Breaker) Allow() (*Permit, error) {
-	defer b.tell()
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
+	if b.state == Closed {
+		return &Permit{breaker: b, generation: b.generation}, nil
+	}
 	now := time.Now()
 	if b.state == Opened {
 		if b.manual {
@@ -112,10 +114,6 @@ func (b *Breaker) Allow() (*Permit, error) {
 			return nil, &OpenError{Until: until}
 		}
 		b.change(HalfOpen, false)
-	}
-	p := &Permit{breaker: b, generation: b.generation}
-	if b.state == Closed {
-		return p, nil
 	}
 	b.probes = slices.DeleteFunc(b.probes, func(p probe) bool { return !now.Before(p.until) })
 	if len(b.probes) >= b.config.Probes {
@@ -127,6 +125,7 @@ func (b *Breaker) Allow() (*Permit, error) {
 		}
 		return nil, &OpenError{Until: first}
 	}
+	p := &Permit{breaker: b, generation: b.generation}
 	b.probes = append(b.probes, probe{p, now.Add(b.config.Open)})
 	return p, nil
 }
@@ -148,9 +147,8 @@ func (p *Permit) Failure() { p.breaker.settle(p, (*Breaker).failed) }
 func (p *Permit) Cancel() { p.breaker.settle(p, func(*Breaker) {}) }
 
 func (b *Breaker) settle(p *Permit, count func(*Breaker)) {
-	defer b.tell()
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	if p.settled {
 		return
 	}
@@ -173,7 +171,7 @@ func (b *Breaker) succeeded() {
 		if b.successes++; b.successes >= b.config.Successes {
 			b.change(Closed, false)
 		}
-	default:
+	case b.config.Rate != 0:
 		b.window.add(time.Since(b.epoch), false)
 	}
 }
@@ -213,9 +211,8 @@ func (b *Breaker) Close() { b.force(Closed, true) }
 func (b *Breaker) Auto() { b.force(HalfOpen, false) }
 
 func (b *Breaker) force(to State, manual bool) {
-	defer b.tell()
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	if b.manual == manual && (!manual || b.state == to) {
 		return
 	}
@@ -246,9 +243,8 @@ func (b *Breaker) forget() {
 	b.window = window{slice: b.config.Window / slicesPerWindow}
 }
 
-// tell reports what has not been told yet. Who comes while another tells leaves it to that one, which keeps the order.
-func (b *Breaker) tell() {
-	b.mu.Lock()
+// unlock reports what has not been told yet, and gives mu back. Who comes while another tells leaves it to that one, which keeps the order.
+func (b *Breaker) unlock() {
 	defer b.mu.Unlock()
 	for !b.telling && len(b.news) > 0 {
 		c := b.news[0]

@@ -91,8 +91,10 @@ func (b *Budget) Set(c BudgetConfig) {
 func (b *Budget) First() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.accrue()
-	b.add(b.config.Ratio)
+	if b.tokens < b.config.Reserve { // a full one has no use for the clock
+		b.accrue()
+		b.add(b.config.Ratio)
+	}
 }
 
 // Retry asks to make a retry. Without a token left, wait is when there will be one at the latest, unless others take it.

@@ -43,7 +43,8 @@ func codeKey(digest Digest) []byte {
 
 // moduleKey begins all keys of a module that start with the prefix.
 func moduleKey(prefix byte, id ModuleID) []byte {
-	k := make([]byte, 0, 1+len(id.Tenant)+1+len(id.Module)+1+8)
+	const rest = 16 + 8 + 3 // of the longest that is bounded: life, seq, row and index
+	k := make([]byte, 0, 1+len(id.Tenant)+1+len(id.Module)+1+rest)
 	k = append(append(append(k, prefix), id.Tenant...), 0)
 	return append(append(k, id.Module...), 0)
 }

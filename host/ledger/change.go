@@ -14,10 +14,11 @@ import (
 // REQUIRES: Check finds nothing; tree is what effect.Tree says and has leaves.
 func (l *Ledger) Add(b *journal.Batch, m *Moves, seq uint64, effect journal.Effect, tree []abi.Effect) {
 	e := &entry{seq: seq, effect: effect, tree: tree}
+	e.leaves = e.first[:0]
 	for range effects.Leaves(tree) {
 		e.leaves = append(e.leaves, journal.Standing{Drive: 1})
 	}
-	m.Opened = append(m.Opened, Opened{seq, effect.Correlation})
+	m.open(Opened{seq, effect.Correlation})
 	index := 0
 	var mine map[string]int // ids of the leaves so far
 	cancel := func(id string) {
@@ -42,16 +43,14 @@ func (l *Ledger) Add(b *journal.Batch, m *Moves, seq uint64, effect journal.Effe
 			if leaf.OK == "" {
 				e.leaves[index].Outcome = uint8(effects.Done)
 			} else {
-				m.Start = append(m.Start, l.leaf(e, effects.Leaf{Index: index, Effect: leaf}))
+				m.start(l.leaf(e, effects.Leaf{Index: index, Effect: leaf}))
 			}
 		}
 		index++
 		return nil
 	})
 	l.entries[seq] = e // and not before: what was cancelled may have given its id to another
-	for _, leaf := range e.waiting() {
-		l.occupy(e, leaf)
-	}
+	e.eachWaiting(func(leaf effects.Leaf) { l.occupy(e, leaf) })
 	l.step(b, m, e)
 	if !l.forget(b, e) {
 		journal.PutEffect(b, l.module(), l.life, seq, &e.effect, e.leaves)
@@ -102,7 +101,7 @@ func (l *Ledger) Redrive(b *journal.Batch, m *Moves, ref Ref, again []byte) bool
 	}
 	if e.done {
 		e.done = false
-		m.Opened = append(m.Opened, Opened{e.seq, e.effect.Correlation})
+		m.open(Opened{e.seq, e.effect.Correlation})
 	}
 	before := e.waiting()
 	leaf := &e.leaves[ref.Index]
@@ -159,7 +158,7 @@ func (l *Ledger) Drop(b *journal.Batch) *Moves {
 			}
 		}
 		if !e.done {
-			m.Done = append(m.Done, seq)
+			m.done(seq)
 		}
 		journal.DeleteEffect(b, l.module(), l.life, seq, e.moved)
 	}
@@ -215,18 +214,23 @@ func (l *Ledger) advance(b *journal.Batch, m *Moves, e *entry) {
 
 // step begins the leaves whose turn has come.
 func (l *Ledger) step(b *journal.Batch, m *Moves, e *entry) {
-	for begun := true; begun; {
-		begun = false
-		for _, leaf := range effects.Runnable(e.tree, e.outcome) {
+	turn := l.turn
+	l.turn = nil // beginning a cancel comes here again
+	for changed := true; changed; {
+		changed = false
+		turn = effects.AppendRunnable(turn[:0], e.tree, e.outcome)
+		for _, leaf := range turn {
 			if !e.ran(leaf.Index) {
 				l.begin(b, m, e, leaf)
-				begun = true
+				changed = changed || leaf.Effect.Kind == abi.KindCancel // nothing else changes whose turn it is
 			}
 		}
 	}
+	clear(turn)
+	l.turn = turn
 	if !e.done && e.finished() {
 		e.done = true
-		m.Done = append(m.Done, e.seq)
+		m.done(e.seq)
 	}
 }
 
@@ -247,7 +251,7 @@ func (l *Ledger) begin(b *journal.Batch, m *Moves, e *entry, leaf effects.Leaf) 
 			return
 		}
 	}
-	m.Start = append(m.Start, l.leaf(e, leaf))
+	m.start(l.leaf(e, leaf))
 }
 
 // write makes durable how an effect stands, or forgets it. One that is just being added is written by Add.

@@ -38,10 +38,25 @@ type Leaf struct {
 	Depth       uint32
 	Correlation string
 	Trace       string
+
+	key string // what Key returns, once Name was called
 }
 
 // Key is the idempotency key of the leaf (SEMANTICS E1).
-func (l *Leaf) Key() string { return effects.Key(l.Life, l.Seq, l.Index) }
+func (l *Leaf) Key() string {
+	if l.key != "" {
+		return l.key
+	}
+	return effects.Key(l.Life, l.Seq, l.Index)
+}
+
+// Name makes the key once and for all, and returns it. To be called before others have the leaf.
+func (l *Leaf) Name() string {
+	if l.key == "" {
+		l.key = l.Key()
+	}
+	return l.key
+}
 
 // Moves are what follows from changes, once they are durable.
 type Moves struct {
@@ -52,6 +67,33 @@ type Moves struct {
 	Done   []uint64 // seqs of effects whose leaves are all finished
 
 	Letters int // dead letters that there are more, or fewer
+
+	first struct { // room for what follows from most changes, in the same piece of memory
+		opened [1]Opened
+		start  [1]Leaf
+		done   [1]uint64
+	}
+}
+
+func (m *Moves) open(o Opened) {
+	if m.Opened == nil {
+		m.Opened = m.first.opened[:0]
+	}
+	m.Opened = append(m.Opened, o)
+}
+
+func (m *Moves) start(l Leaf) {
+	if m.Start == nil {
+		m.Start = m.first.start[:0]
+	}
+	m.Start = append(m.Start, l)
+}
+
+func (m *Moves) done(seq uint64) {
+	if m.Done == nil {
+		m.Done = m.first.done[:0]
+	}
+	m.Done = append(m.Done, seq)
 }
 
 // Opened is an effect that is not finished.
@@ -78,6 +120,7 @@ type Ledger struct {
 	ids     map[string]Ref
 	shared  map[string]bool // ids that several leaves had at once, ever
 	open    int
+	turn    []effects.Leaf // memory of step
 }
 
 // entry is what one action described.
@@ -91,6 +134,7 @@ type entry struct {
 	done       bool
 	put        bool // its row is written
 	moved      bool // a row of its own says how it stands
+	first      [1]journal.Standing
 }
 
 // outcome is how a leaf stands for the sequentials around it.
@@ -158,21 +202,26 @@ func (l *Ledger) restore(row *journal.EffectRow) error {
 	}
 	l.entries[e.seq] = e
 	e.done = e.finished()
-	for _, leaf := range e.waiting() {
-		l.occupy(e, leaf)
-	}
+	e.eachWaiting(func(leaf effects.Leaf) { l.occupy(e, leaf) })
 	return nil
 }
 
-// waiting are the leaves that are open and may still run.
-func (e *entry) waiting() []effects.Leaf {
-	skipped := effects.Skipped(e.tree, e.outcome)
-	var open []effects.Leaf
+// eachWaiting calls each for the leaves that are open and may still run.
+func (e *entry) eachWaiting(each func(effects.Leaf)) {
+	var skipped []effects.Leaf
+	if e.stopped() {
+		skipped = effects.Skipped(e.tree, e.outcome)
+	}
 	for leaf := range effects.Leaves(e.tree) {
 		if e.open(leaf.Index) && !holds(skipped, leaf) {
-			open = append(open, leaf)
+			each(leaf)
 		}
 	}
+}
+
+// waiting are the leaves that are open and may still run.
+func (e *entry) waiting() (open []effects.Leaf) {
+	e.eachWaiting(func(leaf effects.Leaf) { open = append(open, leaf) })
 	return open
 }
 
@@ -387,10 +436,10 @@ func (l *Ledger) Resume() *Moves {
 		if e.done {
 			continue
 		}
-		m.Opened = append(m.Opened, Opened{e.seq, e.effect.Correlation})
+		m.open(Opened{e.seq, e.effect.Correlation})
 		for _, leaf := range e.waiting() {
 			if e.ran(leaf.Index) {
-				m.Start = append(m.Start, l.leaf(e, leaf))
+				m.start(l.leaf(e, leaf))
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (o *Outbox) unset(a *alarm) {
 // count counts a task as waiting for its time, or no longer.
 func (a *alarm) count(n int) {
 	if t, ok := a.owner.(*task); ok {
-		t.stats.Timed += n
+		t.account.stats.Timed += n
 	}
 }
 

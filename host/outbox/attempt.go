@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -19,7 +20,7 @@ import (
 //
 // REQUIRES: mu is held.
 func (o *Outbox) list(g *target) {
-	if g.listed || len(g.queue) == 0 || g.running >= g.slots || g.open && g.alarm.index >= 0 {
+	if g.listed || g.queue.len == 0 || g.running >= g.slots || g.open && g.alarm.index >= 0 {
 		return
 	}
 	g.listed = true
@@ -35,17 +36,20 @@ func (o *Outbox) list(g *target) {
 	}
 }
 
-// pump starts what may be started, each in a goroutine of its own.
+// pump starts what may be started.
 //
 // REQUIRES: mu is held.
 func (o *Outbox) pump() {
-	for {
-		r := o.next()
-		if r == nil {
-			return
+	for r := o.next(); r.task != nil; r = o.next() {
+		if n := len(o.idle); n > 0 {
+			w := o.idle[n-1]
+			o.idle = o.idle[:n-1]
+			w.more <- r // it has room
+			continue
 		}
+		w := &worker{outbox: o, more: make(chan run, 1)}
 		o.wg.Add(1)
-		go o.work(r)
+		go w.work(r)
 	}
 }
 
@@ -56,38 +60,38 @@ type run struct {
 	permit *breaker.Permit // nil where there is no breaker
 }
 
-// next takes out a task that may be started: of one tenant after one of another, and of one target after one of another. It is nil when there is none.
+// next takes out a task that may be started: of one tenant after one of another, and of one target after one of another. It has no task when there is none.
 //
 // REQUIRES: mu is held.
-func (o *Outbox) next() *run {
+func (o *Outbox) next() run {
 	for !o.closing && o.ours < o.config.HostConcurrency && len(o.inner) > 0 {
 		g := o.inner[0]
-		o.inner = o.inner[1:]
+		o.inner = slices.Delete(o.inner, 0, 1)
 		g.listed = false
 		r := o.take(g)
 		o.list(g)
-		if r != nil {
+		if r.task != nil {
 			return r
 		}
 	}
 	for !o.closing && o.running < o.config.HostConcurrency && len(o.ready) > 0 {
 		t := o.ready[0]
-		o.ready = o.ready[1:]
+		o.ready = slices.Delete(o.ready, 0, 1)
 		t.listed = false
 		if len(t.ready) == 0 || t.running >= o.config.TenantConcurrency {
 			continue
 		}
 		g := t.ready[0]
-		t.ready = t.ready[1:]
+		t.ready = slices.Delete(t.ready, 0, 1)
 		g.listed = false
 		r := o.take(g)
 		o.list(g)
 		o.listTenant(t)
-		if r != nil {
+		if r.task != nil {
 			return r
 		}
 	}
-	return nil
+	return run{}
 }
 
 func (o *Outbox) listTenant(t *tenant) {
@@ -98,22 +102,20 @@ func (o *Outbox) listTenant(t *tenant) {
 }
 
 // take takes out the first task of a target, if its breaker lets it.
-func (o *Outbox) take(g *target) *run {
-	for len(g.queue) > 0 && g.queue[0].gone {
-		g.pop()
-	}
-	if len(g.queue) == 0 || g.running >= g.slots {
-		return nil
+func (o *Outbox) take(g *target) run {
+	if g.queue.len == 0 || g.running >= g.slots {
+		return run{}
 	}
 	permit, ok := o.permit(g)
 	if !ok {
 		o.expire(g)
-		return nil
+		return run{}
 	}
-	t := g.pop()
+	t := g.queue.first
+	g.queue.remove(t)
 	t.unpark()
 	t.active = true
-	t.stats.Running++
+	t.account.stats.Running++
 	if t.feeding == nil {
 		if t.attempt++; t.attempt == 1 && !g.inner {
 			g.budget.First()
@@ -123,8 +125,7 @@ func (o *Outbox) take(g *target) *run {
 		if timeout == 0 {
 			timeout = t.policy.Timeout
 		}
-		attempt := newAttemptContext(o.ctx, timeout)
-		t.ctx, t.cancel = attempt, attempt.cancel
+		t.under = newAttempt(o.ctx, timeout)
 	}
 	g.running++
 	if g.inner {
@@ -133,43 +134,48 @@ func (o *Outbox) take(g *target) *run {
 		o.running++
 		g.tenant.running++
 	}
-	return &run{t, g, permit}
+	return run{t, g, permit}
 }
 
-// work does tasks until there is none to start: a goroutine that has grown its stack is worth keeping.
-func (o *Outbox) work(r *run) {
+// maxIdle bounds how many workers wait for something to do.
+const maxIdle = 64
+
+// worker is a goroutine that does one task after another: one that has grown its stack is worth keeping.
+type worker struct {
+	outbox *Outbox
+	more   chan run // holds one
+}
+
+func (w *worker) work(r run) {
+	o := w.outbox
 	defer o.wg.Done()
 	defer func() { // of a handler that ended the goroutine: others go on without it
-		if r != nil {
+		if r.task != nil {
 			o.wg.Add(1)
-			go o.workAfter(r, effects.ErrExited)
+			go w.workAfter(r, effects.ErrExited)
 		}
 	}()
-	for r != nil {
+	for r.task != nil {
 		var err error
 		if r.task.feeding == nil {
 			err = o.attempt(r.task)
 		}
 		done := r
-		r = nil
-		r = o.settle(done, err)
+		r = run{}
+		r = w.settle(done, err)
 	}
 }
 
 // workAfter is work that begins behind an attempt.
-func (o *Outbox) workAfter(r *run, err error) {
-	if next := o.settle(r, o.attempted(r.task, time.Time{}, nil, err)); next != nil {
-		o.work(next)
-		return
-	}
-	o.wg.Done()
+func (w *worker) workAfter(r run, err error) {
+	w.work(w.settle(r, w.outbox.attempted(r.task, nil, err)))
 }
 
-// settle brings what came of a task to its store, frees its slot, and returns the next run.
-func (o *Outbox) settle(r *run, err error) *run {
-	t, g := r.task, r.target
-	attempted := t.ctx != nil
-	if attempted {
+// settle brings what came of a task to its store, frees its slot, and returns the next run, waiting for it if need be; it has no task when the worker is
+// not needed any more.
+func (w *worker) settle(r run, err error) run {
+	o, t, g := w.outbox, r.task, r.target
+	if t.under != nil {
 		o.judge(r, err)
 	}
 	at := int64(0)
@@ -180,16 +186,15 @@ func (o *Outbox) settle(r *run, err error) *run {
 	}
 
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if attempted {
-		t.cancel()
-		t.ctx, t.cancel = nil, nil
+	if t.under != nil {
+		t.under.cancel()
+		t.under = nil
 		if err == nil && g.slots < g.limit {
 			g.slots++
 		}
 	}
 	t.active = false
-	t.stats.Running--
+	t.account.stats.Running--
 	g.running--
 	if g.inner {
 		o.ours--
@@ -209,16 +214,25 @@ func (o *Outbox) settle(r *run, err error) *run {
 	o.wake(g) // a probe that has ended gives its place to another
 	o.listTenant(g.tenant)
 	next := o.next()
-	o.pump()
+	if next.task != nil {
+		o.pump()
+	}
+	wait := next.task == nil && !o.closing && len(o.idle) < maxIdle
+	if wait {
+		o.idle = append(o.idle, w)
+	}
+	o.mu.Unlock()
+	if wait {
+		return <-w.more
+	}
 	return next
 }
 
-// attempt does the leaf once; what it brings is in t.feeding. What follows goes on in the context that it leaves in t.ctx.
+// attempt does the leaf once; what it brings is in t.feeding. What follows goes on in the context that Start returned.
 func (o *Outbox) attempt(t *task) error {
-	started := time.Now()
-	if o.config.Start != nil {
-		t.ctx = o.config.Start(t.ctx, &t.leaf, t.attempt)
-	}
+	a := t.under
+	a.begin()
+	a.ctx = t.account.store.Start(a.ctx, &t.leaf, t.attempt)
 	var result []byte
 	var err error
 	if t.leaf.Effect.Kind == abi.KindDispatch {
@@ -226,29 +240,26 @@ func (o *Outbox) attempt(t *task) error {
 	} else {
 		result, err = o.handle(t)
 	}
-	return o.attempted(t, started, result, err)
+	return o.attempted(t, result, err)
 }
 
 // attempted takes in how an attempt ended.
-func (o *Outbox) attempted(t *task, started time.Time, result []byte, err error) error {
+func (o *Outbox) attempted(t *task, result []byte, err error) error {
 	if err == nil {
 		t.succeed(result, o.config.FeedbackBytes)
 		err = t.unfit
 	}
-	if o.config.Performed != nil {
-		p := Performed{Leaf: &t.leaf, Attempt: t.attempt, Started: started, Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t), Context: t.ctx}
-		if started.IsZero() { // nobody knows: its goroutine ended
-			p.Started = time.Now()
-		} else {
-			p.Took = time.Since(started)
-		}
-		o.config.Performed(&p)
+	a := t.under
+	a.performed = Performed{
+		Leaf: &t.leaf, Attempt: t.attempt, Started: a.started, Took: time.Since(a.started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t),
+		Context: a.ctx,
 	}
+	t.account.store.Performed(&a.performed)
 	return err
 }
 
 // left reports whether the leaf was cancelled, or the host stops: what an attempt brings then says nothing.
-func (o *Outbox) left(t *task) bool { return errors.Is(t.ctx.Err(), context.Canceled) }
+func (o *Outbox) left(t *task) bool { return t.under.canceled() }
 
 // gaveUp reports whether no other attempt follows one that failed.
 func (o *Outbox) gaveUp(t *task, err error) bool {
@@ -267,11 +278,12 @@ func (o *Outbox) handle(t *task) (result []byte, err error) {
 			err = &effects.PanicError{Text: fmt.Sprint(v), Stack: debug.Stack()}
 		}
 	}()
-	return h.Do(t.ctx, &effects.Request{
-		Key: t.leaf.Key(), Store: abi.Address{Tenant: t.leaf.Store.Tenant, Module: t.leaf.Store.Module, Key: t.leaf.Store.Key},
+	t.under.request = effects.Request{
+		Key: t.leaf.Name(), Store: abi.Address{Tenant: t.leaf.Store.Tenant, Module: t.leaf.Store.Module, Key: t.leaf.Store.Key},
 		Correlation: t.leaf.Correlation, Drive: uint64(t.leaf.Drive), Attempt: t.attempt, Effect: e, Token: t.leaf.Token,
 		Emit: func(ctx context.Context, emission effects.Emission) error { return o.emit(ctx, t, emission) },
-	})
+	}
+	return h.Do(t.under.ctx, &t.under.request)
 }
 
 // emit feeds back one of several actions, while the handler waits.
@@ -285,7 +297,7 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 	}
 	d := &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
 	for {
-		err = o.config.Deliver(valuesOf{o.ctx, ctx}, d) // not in the handler's time, as for a dispatch
+		err = t.account.store.Deliver(&valuesOf{o.ctx, ctx}, d) // not in the handler's time, as for a dispatch
 		if err == nil {
 			t.leaf.Token = emission.Token
 			t.leaf.Emitted++
@@ -315,7 +327,7 @@ func (o *Outbox) dispatch(t *task) ([]byte, error) {
 		return nil, retry.Permanent(&abi.Error{Code: abi.CodeBadAddress, Text: "a dispatch goes to stores of the same tenant"})
 	}
 	// Not in the attempt's time: when that ended while the journal works, the action would be there, and the dispatch made again.
-	result, err := o.config.Dispatch(valuesOf{o.ctx, t.ctx}, &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
+	result, err := o.config.Dispatch(t.under.after(), &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
 	var e *abi.Error
 	if errors.As(err, &e) {
 		switch e.Code {
@@ -328,7 +340,7 @@ func (o *Outbox) dispatch(t *task) ([]byte, error) {
 }
 
 // judge tells the breaker how the attempt went. That a leaf was cancelled, or refused for what it is, says nothing about its target.
-func (o *Outbox) judge(r *run, err error) {
+func (o *Outbox) judge(r run, err error) {
 	switch {
 	case r.permit == nil:
 	case err == nil:
@@ -362,21 +374,13 @@ func (o *Outbox) later(t *task, err error) (at int64) {
 	return o.deliver(t)
 }
 
-// valuesOf is a context with the values of another: what an attempt brings is delivered in its trace, but not in its time.
-type valuesOf struct {
-	context.Context
-	values context.Context
-}
-
-func (v valuesOf) Value(key any) any { return v.values.Value(key) }
-
 // deliver settles the leaf in its store, and returns when to try that again, below zero for never.
 func (o *Outbox) deliver(t *task) (at int64) {
 	ctx := o.ctx
-	if t.ctx != nil {
-		ctx = valuesOf{o.ctx, t.ctx}
+	if t.under != nil {
+		ctx = t.under.after()
 	}
-	err := o.config.Deliver(ctx, t.feeding)
+	err := t.account.store.Deliver(ctx, t.feeding)
 	if err == nil || errors.Is(err, ledger.ErrGone) {
 		return -1
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/crhost/crhost/effects"
 )
 
 // attemptContext is the context of one attempt: it ends at a time, when the leaf is cancelled, or when the host stops. What it needs for that is made when
@@ -19,9 +21,43 @@ type attemptContext struct {
 	stop  func() bool // takes back the watch on the outbox's context
 }
 
-func newAttemptContext(parent context.Context, timeout time.Duration) *attemptContext {
-	return &attemptContext{Context: parent, deadline: time.Now().Add(timeout)}
+// attempt is one attempt at a leaf, and all that it needs, in one piece.
+type attempt struct {
+	attemptContext
+	ctx       context.Context // that the handler works in: attemptContext, or what Start made of it
+	outcome   valuesOf        // what it brings is delivered in
+	timeout   time.Duration
+	started   time.Time
+	request   effects.Request
+	performed Performed
 }
+
+func newAttempt(parent context.Context, timeout time.Duration) *attempt {
+	a := &attempt{timeout: timeout}
+	a.attemptContext.Context = parent
+	a.ctx = &a.attemptContext
+	return a
+}
+
+// begin starts the clock.
+func (a *attempt) begin() {
+	a.started = time.Now()
+	a.deadline = a.started.Add(a.timeout)
+}
+
+// after is the context in which the outcome is delivered: of the trace of the attempt, but not in its time.
+func (a *attempt) after() context.Context {
+	a.outcome = valuesOf{a.attemptContext.Context, a.ctx}
+	return &a.outcome
+}
+
+// valuesOf is a context with the values of another.
+type valuesOf struct {
+	context.Context
+	values context.Context
+}
+
+func (v *valuesOf) Value(key any) any { return v.values.Value(key) }
 
 // Deadline is when the attempt has taken too long.
 func (c *attemptContext) Deadline() (time.Time, bool) { return c.deadline, true }
@@ -55,6 +91,13 @@ func (c *attemptContext) Err() error {
 		return context.DeadlineExceeded
 	}
 	return c.err
+}
+
+// canceled reports whether the leaf was cancelled or the host stops.
+func (c *attemptContext) canceled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err == context.Canceled || c.err == nil && c.Context.Err() != nil
 }
 
 // end ends it, unless it has ended.

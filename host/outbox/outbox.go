@@ -22,20 +22,16 @@ const (
 	DefaultRedeliveryMax     = 5 * time.Second
 )
 
-// Config of an outbox. Handlers, Deliver and Dispatch are needed; the rest may be zero.
+// Config of an outbox. Handlers, Store and Dispatch are needed; the rest may be zero.
 type Config struct {
 	Handlers effects.Registry
 
-	// Deliver settles a leaf in its store; see shard.Shard.Deliver. Dispatch makes an action of another store of a dispatch.
-	Deliver  func(context.Context, *ledger.Delivery) error
+	// Store returns a handle on a store. Dispatch makes an action of another store of a dispatch.
+	Store    func(journal.StoreID) Store
 	Dispatch func(context.Context, *ledger.Dispatch) ([]byte, error)
 
-	// Performed is told of each attempt at a leaf that has ended; Turned of each breaker that changes. They are called without any lock and must be quick.
-	Performed func(*Performed)
-	Turned    func(tenant, target string, c breaker.Change)
-
-	// Start is called before an attempt; the handler works, and what the leaf feeds back is delivered, in the context that it returns.
-	Start func(ctx context.Context, l *ledger.Leaf, attempt int) context.Context
+	// Turned is told of each breaker that changes. It is called without any lock and must be quick.
+	Turned func(tenant, target string, c breaker.Change)
 
 	Policies          map[string]Policy // of every tenant, to begin with
 	HostConcurrency   int               // attempts at a time
@@ -49,10 +45,10 @@ type Performed struct {
 	Attempt  int
 	Started  time.Time
 	Took     time.Duration
-	Err      error // nil when it did what it was to do
-	GivenUp  bool  // there will be no other
-	Canceled bool  // the leaf was cancelled meanwhile
-	Context  context.Context
+	Err      error           // nil when it did what it was to do
+	GivenUp  bool            // there will be no other
+	Canceled bool            // the leaf was cancelled meanwhile
+	Context  context.Context // that Start returned
 }
 
 // Outbox is the effects of a host.
@@ -60,28 +56,27 @@ type Outbox struct {
 	config Config
 	ctx    context.Context // of attempts
 	stop   context.CancelFunc
-	wg     sync.WaitGroup // attempts
+	wg     sync.WaitGroup // workers
 
 	newsMu  sync.Mutex // guards news and telling; taken with and without mu
 	news    []func()   // changes of breakers, to be told
 	telling bool
 
-	mu      sync.Mutex // guards what follows
-	tasks   map[taskID]*task
-	lanes   map[laneID]*lane
-	tenants map[string]*tenant
-	ready   []*tenant // with something to start, each once
-	inner   []*target // likewise, for what the host does itself: it takes no slots from handlers, nor they from it (SEMANTICS S10)
-	running int       // attempts by handlers
-	ours    int       // tasks of the host's own
-	counts  map[journal.ModuleID]*Stats
-	alarms  alarms
-	timer   *time.Timer
-	wound   int64 // what the timer is set to, 0 when it is not
-	closing bool
-
-	open    map[openID]*opened // effects that are not finished
-	threads map[threadID]*thread
+	mu       sync.Mutex // guards what follows
+	accounts map[journal.Incarnation]*account
+	swept    int // accounts that the last sweep left
+	threads  map[threadID]*thread
+	tenants  map[string]*tenant
+	ready    []*tenant // with something to start, each once
+	inner    []*target // likewise, for what the host does itself: it takes no slots from handlers, nor they from it (SEMANTICS S10)
+	running  int       // attempts by handlers
+	ours     int       // tasks of the host's own
+	idle     []*worker
+	counts   map[journal.ModuleID]*Stats
+	alarms   alarms
+	timer    *time.Timer
+	wound    int64 // what the timer is set to, 0 when it is not
+	closing  bool
 }
 
 // New returns an outbox with nothing to do.
@@ -90,8 +85,8 @@ func New(c Config) *Outbox {
 	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, DefaultTenantConcurrency)
 	c.FeedbackBytes = cmp.Or(c.FeedbackBytes, DefaultFeedbackBytes)
 	o := &Outbox{
-		config: c, tasks: make(map[taskID]*task), lanes: make(map[laneID]*lane), tenants: make(map[string]*tenant),
-		counts: make(map[journal.ModuleID]*Stats), open: make(map[openID]*opened), threads: make(map[threadID]*thread),
+		config: c, accounts: make(map[journal.Incarnation]*account), threads: make(map[threadID]*thread), tenants: make(map[string]*tenant),
+		counts: make(map[journal.ModuleID]*Stats),
 	}
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	return o
@@ -101,17 +96,20 @@ func New(c Config) *Outbox {
 func (o *Outbox) Moved(store journal.StoreID, life journal.Incarnation, m *ledger.Moves) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	a := o.account(store, life)
 	for _, e := range m.Opened {
-		o.track(openID{life, e.Seq}, threadID{store.Tenant, e.Correlation})
+		o.track(a, e)
 	}
 	for _, ref := range m.Stop {
-		o.cancel(taskID{life, ref})
+		if t := a.task(ref); t != nil {
+			o.cancel(t)
+		}
 	}
 	for i := range m.Start {
-		o.add(&m.Start[i])
+		o.add(a, &m.Start[i])
 	}
 	for _, seq := range m.Done {
-		o.finished(openID{life, seq})
+		o.finished(a, seq)
 	}
 	o.pump()
 }
@@ -134,9 +132,9 @@ func (o *Outbox) Stats(id journal.ModuleID) Stats {
 	return Stats{}
 }
 
-// count is where the tasks of a leaf's module are counted: so that telling them costs nothing, however many there are.
-func (o *Outbox) count(l *ledger.Leaf) *Stats {
-	id := journal.ModuleID{Tenant: l.Store.Tenant, Module: l.Store.Module}
+// count is where the tasks of a store's module are counted: so that telling them costs nothing, however many there are.
+func (o *Outbox) count(of journal.StoreID) *Stats {
+	id := journal.ModuleID{Tenant: of.Tenant, Module: of.Module}
 	s := o.counts[id]
 	if s == nil {
 		s = new(Stats)
@@ -156,6 +154,10 @@ func (o *Outbox) Close(ctx context.Context) error {
 	if o.timer != nil {
 		o.timer.Stop()
 	}
+	for _, w := range o.idle {
+		close(w.more)
+	}
+	o.idle = nil
 	o.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
@@ -175,8 +177,10 @@ func (o *Outbox) Close(ctx context.Context) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, e := range o.open {
-		e.end()
+	for _, a := range o.accounts {
+		for _, e := range a.effects {
+			e.end()
+		}
 	}
 	for _, t := range o.threads {
 		t.end()

@@ -46,7 +46,8 @@ func inBubble(t *testing.T, config outbox.Config, f func(t *testing.T, b *bench)
 		b := &bench{t: t, running: make(map[string]int), most: make(map[string]int)}
 		handler := effects.HandlerFunc(b.do)
 		config.Handlers = effects.Registry{Calls: map[string]effects.Handler{"x": handler}, Kinds: map[abi.Kind]effects.Handler{abi.KindPublish: handler}}
-		config.Deliver, config.Dispatch = b.deliver, func(context.Context, *ledger.Dispatch) ([]byte, error) { return nil, nil }
+		config.Store = func(journal.StoreID) outbox.Store { return b }
+		config.Dispatch = func(context.Context, *ledger.Dispatch) ([]byte, error) { return nil, nil }
 		b.Outbox = outbox.New(config)
 		f(t, b)
 		require.NoError(t, b.Close(t.Context()))
@@ -75,7 +76,10 @@ func (b *bench) do(ctx context.Context, r *effects.Request) ([]byte, error) {
 	return nil, nil
 }
 
-func (b *bench) deliver(_ context.Context, d *ledger.Delivery) error {
+func (b *bench) Start(ctx context.Context, _ *ledger.Leaf, _ int) context.Context { return ctx }
+func (b *bench) Performed(*outbox.Performed)                                      {}
+
+func (b *bench) Deliver(_ context.Context, d *ledger.Delivery) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refuse != nil {
@@ -95,16 +99,19 @@ func (b *bench) start(tenant string, n int, e abi.Effect) (refs []ledger.Ref) {
 		b.seq++
 		ref := ledger.Ref{Seq: b.seq}
 		m.Opened = append(m.Opened, ledger.Opened{Seq: b.seq, Correlation: "c"})
-		leaf := ledger.Leaf{Ref: ref, Store: store, Life: journal.Incarnation{1}, Effect: &e, Drive: 1}
+		leaf := ledger.Leaf{Ref: ref, Store: store, Life: lifeOf(tenant), Effect: &e, Drive: 1}
 		if e.Kind == abi.KindDelay {
 			leaf.Due = time.Now().Add(e.After).UnixNano()
 		}
 		m.Start = append(m.Start, leaf)
 		refs = append(refs, ref)
 	}
-	b.Moved(store, journal.Incarnation{1}, &m)
+	b.Moved(store, lifeOf(tenant), &m)
 	return refs
 }
+
+// lifeOf is the life of a tenant's one store.
+func lifeOf(tenant string) journal.Incarnation { return journal.Incarnation{tenant[0]} }
 
 // pass lets time pass, and what then happens happen.
 func pass(d time.Duration) {
@@ -220,8 +227,8 @@ func TestClose_S13(t *testing.T) {
 		inBubbleOf := func(f func(b *bench)) {
 			b := &bench{t: t, running: make(map[string]int), most: make(map[string]int)}
 			b.Outbox = outbox.New(outbox.Config{
-				Handlers: effects.Registry{Calls: map[string]effects.Handler{"x": effects.HandlerFunc(b.do)}}, Deliver: b.deliver,
-				HostConcurrency: 2,
+				Handlers: effects.Registry{Calls: map[string]effects.Handler{"x": effects.HandlerFunc(b.do)}},
+				Store:    func(journal.StoreID) outbox.Store { return b }, HostConcurrency: 2,
 			})
 			f(b)
 		}
@@ -236,8 +243,8 @@ func TestClose_S13(t *testing.T) {
 			require.NoError(t, b.Close(t.Context()))
 			require.Len(t, b.delivered, 2)
 			require.ErrorIs(t, <-waited, outbox.ErrClosed)
-			require.ErrorIs(t, b.Wait(t.Context(), journal.Incarnation{1}, 5), outbox.ErrClosed)
-			require.NoError(t, b.Wait(t.Context(), journal.Incarnation{1}, 99), "there is none")
+			require.ErrorIs(t, b.Wait(t.Context(), lifeOf("a"), 5), outbox.ErrClosed)
+			require.NoError(t, b.Wait(t.Context(), lifeOf("a"), 99), "there is none")
 			pass(time.Hour)
 			require.Len(t, b.attempts, 2)
 			require.NoError(t, b.Close(t.Context()))
@@ -287,7 +294,7 @@ func TestMoved_again(t *testing.T) {
 		b.perform = sleeping(time.Second)
 		store, e := journal.StoreID{Tenant: "a"}, call("x:1")
 		tell := func(drive uint32) {
-			b.Moved(store, journal.Incarnation{1}, &ledger.Moves{Start: []ledger.Leaf{{Ref: ledger.Ref{Seq: 1}, Store: store, Life: journal.Incarnation{1}, Effect: &e, Drive: drive}}})
+			b.Moved(store, lifeOf("a"), &ledger.Moves{Start: []ledger.Leaf{{Ref: ledger.Ref{Seq: 1}, Store: store, Life: lifeOf("a"), Effect: &e, Drive: drive}}})
 		}
 		tell(1)
 		tell(1)
@@ -340,15 +347,14 @@ func TestCancel_waiting(t *testing.T) {
 		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
 		refs := b.start("a", 1000, call("x:1"))
 		stop := func(refs ...ledger.Ref) {
-			b.Moved(journal.StoreID{Tenant: "a", Module: "m", Key: "k"}, journal.Incarnation{1}, &ledger.Moves{Stop: refs})
+			b.Moved(journal.StoreID{Tenant: "a", Module: "m", Key: "k"}, lifeOf("a"), &ledger.Moves{Stop: refs})
 		}
 		waiting := func() int { return b.Targets("a")[0].Waiting }
 		stop(refs[10:40]...)
 		require.Equal(t, 970, waiting())
-		require.Equal(t, 1000, b.Queued("a", "call=x:1"), "few are left where they are")
+		require.Equal(t, 970, b.Queued("a", "call=x:1"))
 		stop(refs[50:1000]...)
 		require.Equal(t, 20, waiting())
-		require.LessOrEqual(t, b.Queued("a", "call=x:1"), 40, "many are not")
 		stop(refs[0])
 		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceClose))
 		pass(time.Hour)

@@ -28,25 +28,26 @@ type tenant struct {
 // Invariants:
 //
 //	G1  a task of the target is in queue, running, or in neither: timed, behind in its lane, or feeding.
-//	G2  gone counts the tasks in queue that were cancelled.
-//	G3  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
+//	G2  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
 type target struct {
-	alarm   // asks the breaker again
-	name    string
-	tenant  *tenant
-	inner   bool    // the host's own doing: no breaker, budget or policy
-	most    int     // attempts at a time of a tenant
-	queue   []*task // ready; parked while the breaker is open; or gone
-	gone    int     // of queue
-	running int
-	tasks   int // in whatever state
-	slots   int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
-	limit   int
-	listed  bool
-	open    bool // the breaker refused the last time it was asked
-	breaker *breaker.Breaker
-	budget  *retry.Budget
-	policy  retry.Policy // of leaves that name none
+	alarm     // asks the breaker again
+	name      string
+	kind      abi.Kind // name is kind=of; both are empty for those that no leaf has had yet
+	of        string
+	tenant    *tenant
+	inner     bool  // the host's own doing: no breaker, budget or policy
+	most      int   // attempts at a time of a tenant
+	queue     queue // ready, or parked while the breaker is open
+	running   int
+	tasks     int // in whatever state
+	slots     int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
+	limit     int
+	listed    bool
+	forgotten bool // it is not its tenant's any more
+	open      bool // the breaker refused the last time it was asked
+	breaker   *breaker.Breaker
+	budget    *retry.Budget
+	policy    retry.Policy // of leaves that name none
 }
 
 // retry is the policy of a leaf.
@@ -75,11 +76,12 @@ const manyTargets = 1000
 // sweep forgets targets of which there is nothing to tell: no work, no failure, nothing set by hand.
 func (t *tenant) sweep() {
 	for name, g := range t.targets {
-		if g.inner || g.listed || g.open || g.running > 0 || len(g.queue) > 0 || g.tasks > 0 {
+		if g.inner || g.listed || g.open || g.running > 0 || g.queue.len > 0 || g.tasks > 0 {
 			continue
 		}
 		if s := g.breaker.Status(); s.State == breaker.Closed && !s.Manual && s.Failures == 0 {
 			delete(t.targets, name)
+			g.forgotten = true
 		}
 	}
 }
@@ -106,6 +108,16 @@ func (o *Outbox) target(t *tenant, name string) *target {
 	return g
 }
 
+// targetOf is the target of a leaf. Mostly it is that of the store's last leaf, of which the name need not be composed.
+func (o *Outbox) targetOf(a *account, e *abi.Effect) *target {
+	if g := a.last; g != nil && g.kind == e.Kind && g.of == e.Target && !g.forgotten {
+		return g
+	}
+	a.last = o.target(a.tenant, TargetName(e))
+	a.last.kind, a.last.of = e.Kind, e.Target
+	return a.last
+}
+
 func (g *target) apply(p Policy) {
 	g.policy = p.Retry.OrDefault()
 	g.breaker.Set(p.Breaker)
@@ -119,35 +131,6 @@ func (g *target) apply(p Policy) {
 		g.limit, g.slots = g.most, g.most
 	}
 }
-
-// pop takes the first task out of the queue.
-func (g *target) pop() *task {
-	t := g.queue[0]
-	t.queued = false
-	if t.gone {
-		g.gone--
-	}
-	g.queue[0] = nil
-	if g.queue = g.queue[1:]; len(g.queue) == 0 {
-		g.queue = nil // what was sliced off can go
-	}
-	return t
-}
-
-// leave is told of one more in the queue that is gone. Once most of them are, they are taken out: that costs each of them little, wherever it stood.
-func (g *target) leave() {
-	if g.gone++; 2*g.gone <= len(g.queue) {
-		return
-	}
-	g.queue = slices.DeleteFunc(g.queue, func(t *task) bool { return t.gone })
-	g.gone = 0
-	if len(g.queue) == 0 {
-		g.queue = nil
-	}
-}
-
-// waiting is how many are in the queue that are not gone.
-func (g *target) waiting() int { return len(g.queue) - g.gone }
 
 // wake makes the target ask its breaker again.
 func (o *Outbox) wake(g *target) {
@@ -202,10 +185,8 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 	}
 	g.open = true
 	now := o.now()
-	for _, t := range g.queue {
-		if !t.gone {
-			t.park(now)
-		}
+	for t := range g.queue.all() {
+		t.park(now)
 	}
 	var open *breaker.OpenError
 	wake := now + int64(time.Minute)
@@ -219,7 +200,7 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 // expiry is when the first parked task has been so for as long as it may.
 func (o *Outbox) expiry(g *target) int64 {
 	first := int64(1<<63 - 1)
-	for _, t := range g.queue {
+	for t := range g.queue.all() {
 		if t.parked != 0 {
 			first = min(first, t.parked+int64(g.retry(t.leaf.Effect).ParkLimit))
 		}
@@ -232,21 +213,17 @@ func (o *Outbox) expiry(g *target) int64 {
 // REQUIRES: mu is held.
 func (o *Outbox) expire(g *target) {
 	now := o.now()
-	g.queue = slices.DeleteFunc(g.queue, func(t *task) bool {
+	for t := range g.queue.all() {
 		p := g.retry(t.leaf.Effect)
 		switch {
-		case t.gone:
-			t.queued = false
-			g.gone--
 		case p.OnOpen == retry.DeadLetter:
+			g.queue.remove(t)
 			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
 		case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
+			g.queue.remove(t)
 			o.bury(t, reasonParked, errParked)
-		default:
-			return false
 		}
-		return true
-	})
+	}
 }
 
 // TargetStatus is how a target stands.
@@ -270,7 +247,7 @@ func (o *Outbox) Targets(tenant string) []TargetStatus {
 		}
 		for _, g := range t.targets {
 			if !g.inner {
-				list = append(list, TargetStatus{t.name, g.name, g.breaker.Status(), g.running, g.waiting(), g.open})
+				list = append(list, TargetStatus{t.name, g.name, g.breaker.Status(), g.running, g.queue.len, g.open})
 			}
 		}
 	}

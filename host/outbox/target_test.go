@@ -14,6 +14,13 @@ import (
 	"github.com/crhost/crhost/host/ledger"
 )
 
+// taker takes whatever is delivered.
+type taker struct{}
+
+func (taker) Deliver(context.Context, *ledger.Delivery) error                  { return nil }
+func (taker) Start(ctx context.Context, _ *ledger.Leaf, _ int) context.Context { return ctx }
+func (taker) Performed(*Performed)                                             {}
+
 // A tenant's targets that are of no interest any more are forgotten, those with something to tell are not.
 func TestTargets_forgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -25,7 +32,7 @@ func TestTargets_forgotten(t *testing.T) {
 					}
 					return nil, nil
 				})}},
-			Deliver: func(context.Context, *ledger.Delivery) error { return nil },
+			Store: func(journal.StoreID) Store { return taker{} },
 		})
 		store := journal.StoreID{Tenant: "t", Module: "m", Key: "k"}
 		call := func(i int, target string) {

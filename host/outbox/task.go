@@ -1,8 +1,8 @@
 package outbox
 
 import (
-	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -24,93 +24,83 @@ var (
 	errBudget = errors.New("the target's retry budget is spent")
 )
 
-// taskID names a leaf of any store.
-type taskID struct {
-	life journal.Incarnation
-	ledger.Ref
-}
-
 // task is a leaf that has its turn.
 type task struct {
 	alarm
 	leaf     ledger.Leaf
-	target   *target // whose queue it belongs in
-	home     *target // that it is done on
-	stats    *Stats  // that count it
-	lane     *lane   // nil for those that wait for no other
-	feeding  *ledger.Delivery
-	attempt  int // made in this drive
-	refusals int // of the store to take what is fed back
+	account  *account
+	effect   *effect
+	target   *target          // whose queue it belongs in
+	home     *target          // that it is done on
+	lane     *lane            // nil for those that wait for no other
+	feeding  *ledger.Delivery // nil until there is something to deliver
+	delivery ledger.Delivery  // that feeding points to
+	attempt  int              // made in this drive
+	refusals int              // of the store to take what is fed back
 	attempts []journal.Attempt
-	unfit    error // why the result cannot be fed back; permanent, and nil when it can
-	parked   int64 // since when, Unix nanoseconds; 0 when it is not
-	active   bool  // it has a goroutine
-	queued   bool  // in the target's queue
-	gone     bool  // cancelled
+	unfit    error  // why the result cannot be fed back; permanent, and nil when it can
+	parked   int64  // since when, Unix nanoseconds; 0 when it is not
+	active   bool   // it has a goroutine
+	in       *queue // nil when it is in none
+	before   *task
+	behind   *task
+	gone     bool // cancelled
 	policy   retry.Policy
-	ctx      context.Context // of the attempt under way
-	cancel   context.CancelFunc
-}
-
-// laneID names the leaves that are done one at a time.
-type laneID struct {
-	life   journal.Incarnation
-	target string
+	under    *attempt // way; nil when none is
 }
 
 // lane is the order of one store's leaves to one target. The first one has its turn.
 type lane struct {
-	id    laneID
-	tasks []*task
+	target string
+	tasks  []*task
 }
 
 // park notes that the task waits for its target, if it does not already.
 func (t *task) park(now int64) {
 	if t.parked == 0 {
 		t.parked = now
-		t.stats.Parked++
+		t.account.stats.Parked++
 	}
 }
 
 func (t *task) unpark() {
 	if t.parked != 0 {
 		t.parked = 0
-		t.stats.Parked--
+		t.account.stats.Parked--
 	}
 }
-
-func (t *task) id() taskID { return taskID{t.leaf.Life, t.leaf.Ref} }
 
 // add takes in a leaf whose turn it is.
 //
 // REQUIRES: mu is held.
-func (o *Outbox) add(l *ledger.Leaf) {
-	id := taskID{l.Life, l.Ref}
-	if known := o.tasks[id]; known != nil {
-		if known.leaf.Drive == l.Drive {
-			return // it was told of again after a journal's failure
-		}
-		o.cancel(id)
+func (o *Outbox) add(a *account, l *ledger.Leaf) {
+	known := a.task(l.Ref)
+	if known != nil && known.leaf.Drive == l.Drive {
+		return // it was told of again after a journal's failure
 	}
-	t := &task{leaf: *l, stats: o.count(l)}
-	t.stats.Tasks++
+	t := a.effect(l.Seq).room()
+	t.leaf, t.account = *l, a
+	t.effect.tasks = append(t.effect.tasks, t)
+	if known != nil {
+		t.effect.tasks = slices.DeleteFunc(t.effect.tasks, func(t *task) bool { return t == known })
+		o.cancel(known)
+	}
+	a.stats.Tasks++
 	t.alarm = alarm{index: -1, owner: t}
-	o.tasks[id] = t
-	name := ours
 	e := l.Effect
+	t.target = o.target(a.tenant, ours)
 	switch {
 	case l.Again != nil:
-		t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseFeedback, Action: l.Again}
+		t.feed(ledger.Delivery{Outcome: effects.Done, Cause: journal.CauseFeedback, Action: l.Again})
 	case l.Dispatched != nil:
 		t.succeed(l.Dispatched, o.config.FeedbackBytes)
 	case e.Kind == abi.KindDelay:
-		t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseTimer, Action: e.Body}
+		t.feed(ledger.Delivery{Outcome: effects.Done, Cause: journal.CauseTimer, Action: e.Body})
 	case e.Kind == abi.KindCancel:
 		t.succeed(nil, o.config.FeedbackBytes)
 	case e.Kind != abi.KindDispatch:
-		name = TargetName(e)
+		t.target = o.targetOf(a, e)
 	}
-	t.target = o.target(o.tenant(l.Store.Tenant), name)
 	t.home = t.target
 	t.home.tasks++
 	if e.Kind == abi.KindDelay && l.Again == nil && l.Due > o.now() {
@@ -118,17 +108,32 @@ func (o *Outbox) add(l *ledger.Leaf) {
 		return
 	}
 	if alone(e.Kind) && l.Again == nil {
-		id := laneID{l.Life, name}
-		t.lane = o.lanes[id]
-		if t.lane == nil {
-			t.lane = &lane{id: id}
-			o.lanes[id] = t.lane
-		}
+		t.lane = a.lane(t.target.name)
 		if t.lane.tasks = append(t.lane.tasks, t); len(t.lane.tasks) > 1 {
 			return
 		}
 	}
 	o.queue(t)
+}
+
+// lane finds the lane of a target.
+func (a *account) lane(target string) *lane {
+	l := a.lanes[target]
+	if l == nil {
+		l = &lane{target: target}
+		if a.lanes == nil {
+			a.lanes = make(map[string]*lane)
+		}
+		a.lanes[target] = l
+	}
+	return l
+}
+
+// feed makes d what is delivered of the task.
+func (t *task) feed(d ledger.Delivery) {
+	d.Leaf = &t.leaf
+	t.delivery = d
+	t.feeding = &t.delivery
 }
 
 // queue makes a task ready.
@@ -140,8 +145,7 @@ func (o *Outbox) queue(t *task) {
 		}
 		t.park(o.now())
 	}
-	t.queued = true
-	t.target.queue = append(t.target.queue, t)
+	t.target.queue.push(t)
 	o.list(t.target)
 }
 
@@ -168,18 +172,14 @@ func (o *Outbox) due(t *task) {
 }
 
 // cancel ends a task whose leaf was cancelled, or is in another drive.
-func (o *Outbox) cancel(id taskID) {
-	t := o.tasks[id]
-	if t == nil {
-		return
-	}
+func (o *Outbox) cancel(t *task) {
 	t.gone = true
 	o.unset(&t.alarm)
-	if t.cancel != nil {
-		t.cancel()
+	if t.under != nil {
+		t.under.cancel()
 	}
-	if t.queued {
-		t.target.leave()
+	if t.in != nil {
+		t.in.remove(t)
 	}
 	if !t.active {
 		o.remove(t)
@@ -188,11 +188,9 @@ func (o *Outbox) cancel(id taskID) {
 
 // remove forgets a task and lets the next one in its lane go.
 func (o *Outbox) remove(t *task) {
-	if o.tasks[t.id()] == t {
-		delete(o.tasks, t.id())
-	}
+	t.account.leave(t)
 	t.home.tasks--
-	t.stats.Tasks--
+	t.account.stats.Tasks--
 	t.unpark()
 	l := t.lane
 	if l == nil {
@@ -210,7 +208,7 @@ func (o *Outbox) remove(t *task) {
 		break
 	}
 	if len(l.tasks) == 0 {
-		delete(o.lanes, l.id)
+		delete(t.account.lanes, l.target)
 	}
 }
 
@@ -221,7 +219,7 @@ func (t *task) succeed(result []byte, limit int) {
 		t.fail(ledger.ReasonPermanent, err, limit)
 		return
 	}
-	t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseFeedback, Action: action, Attempts: t.attempts}
+	t.feed(ledger.Delivery{Outcome: effects.Done, Cause: journal.CauseFeedback, Action: action, Attempts: t.attempts})
 }
 
 // fail makes the feedback of a leaf that is given up.
@@ -231,10 +229,9 @@ func (t *task) fail(reason string, err error, limit int) {
 	if tooLarge != nil {
 		t.note(tooLarge)
 	}
-	t.feeding = &ledger.Delivery{
-		Leaf: &t.leaf, Outcome: effects.Dead, Cause: journal.CauseFeedback, Action: action,
-		Letter: &journal.DeadLetter{Reason: reason}, Attempts: t.attempts,
-	}
+	t.feed(ledger.Delivery{
+		Outcome: effects.Dead, Cause: journal.CauseFeedback, Action: action, Letter: &journal.DeadLetter{Reason: reason}, Attempts: t.attempts,
+	})
 }
 
 // note keeps what went wrong, for a dead letter.

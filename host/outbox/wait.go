@@ -10,28 +10,6 @@ import (
 // ErrClosed says that the outbox was closed before what was waited for came about.
 var ErrClosed = errors.New("outbox: closed")
 
-// openID names an effect: an action with leaves.
-type openID struct {
-	life journal.Incarnation
-	seq  uint64
-}
-
-// opened is an effect that is not finished.
-type opened struct {
-	signal
-	thread threadID
-}
-
-// threadID names all that one outside action caused. Tenants may use the same correlation ids.
-type threadID struct{ tenant, correlation string }
-
-// thread is the unfinished effects with one correlation id: all that one outside action caused. While an effect feeds back, what that causes is entered
-// in the same step in which the effect is finished, so that a thread without effects stays so.
-type thread struct {
-	signal
-	effects int
-}
-
 // signal is closed once; those who wait for it make it.
 type signal struct {
 	done  chan struct{}
@@ -67,41 +45,15 @@ func (s *signal) end() {
 	s.tell()
 }
 
-func (o *Outbox) track(id openID, of threadID) {
-	if o.open[id] != nil {
-		return
-	}
-	o.open[id] = &opened{thread: of}
-	t := o.threads[of]
-	if t == nil {
-		t = new(thread)
-		o.threads[of] = t
-	}
-	t.effects++
-}
-
-func (o *Outbox) finished(id openID) {
-	e := o.open[id]
-	if e == nil {
-		return
-	}
-	delete(o.open, id)
-	e.tell()
-	t := o.threads[e.thread]
-	if t.effects--; t.effects == 0 {
-		delete(o.threads, e.thread)
-		t.tell()
-	}
-}
-
 // Wait returns when the leaves of an action are done. Errors: the cause of ctx, ErrClosed.
 func (o *Outbox) Wait(ctx context.Context, life journal.Incarnation, seq uint64) error {
 	o.mu.Lock()
-	e := o.open[openID{life, seq}]
-	if e == nil {
+	a := o.accounts[life]
+	if a == nil || a.effects[seq] == nil || a.effects[seq].thread == nil {
 		o.mu.Unlock()
 		return nil
 	}
+	e := a.effects[seq]
 	done := e.wait()
 	o.mu.Unlock()
 	return o.await(ctx, done, &e.signal)

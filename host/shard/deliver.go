@@ -29,10 +29,10 @@ func (s *Shard) describe(st *store, moves *ledger.Moves) {
 	}, s.tree)
 }
 
-// moved is told what became of a step from which moves follow.
+// moved is a step from which moves follow, and is told what became of it.
 type moved struct {
 	*store
-	moves  *ledger.Moves
+	moves  ledger.Moves
 	record bool            // the step has one
 	buried *observe.Buried // nil for none
 }
@@ -42,7 +42,7 @@ func (m *moved) Durable(seq uint64) {
 	if m.record {
 		m.store.Durable(seq)
 	}
-	m.move(m.moves)
+	m.move(&m.moves)
 	if h := m.shard.hooks.Load().Buried; h != nil && m.buried != nil {
 		h(m.buried)
 	}
@@ -62,24 +62,24 @@ func (st *store) move(moves *ledger.Moves) {
 //
 // Errors: ledger.ErrGone, also for an emission that was refused, with which the leaf ends; *abi.Error of CodeTrapped (try again: with the last trap
 // allowed the store halts), and what keeps the store from taking anything now.
-func (s *Shard) Deliver(ctx context.Context, d *ledger.Delivery) error {
+func (s *Shard) Deliver(ctx context.Context, ref *Ref, d *ledger.Delivery) error {
 	hooks := s.hooks.Load()
 	started := time.Now()
 	if d.Action == nil || !watched(hooks) {
-		return s.deliver(ctx, d, started, nil)
+		return s.deliver(ctx, ref, d, started, nil)
 	}
-	start := observe.SendStart{Key: d.Leaf.Store.Key, Cause: observe.CauseFeedback, Trace: d.Leaf.Trace, Start: started}
+	start := observe.SendStart{Key: ref.Key, Cause: observe.CauseFeedback, Trace: d.Leaf.Trace, Start: started}
 	if d.Cause == journal.CauseTimer {
 		start.Cause = observe.CauseTimer
 	}
 	ctx, e := s.begin(ctx, hooks, start, d.Action)
-	err := s.deliver(ctx, d, started, e)
+	err := s.deliver(ctx, ref, d, started, e)
 	s.ended(ctx, hooks, e, err)
 	return err
 }
 
-func (s *Shard) deliver(ctx context.Context, d *ledger.Delivery, started time.Time, e *observe.Sent) error {
-	st, wait, err := s.queue(ctx, &Ref{Key: d.Leaf.Store.Key}, math.MaxInt)
+func (s *Shard) deliver(ctx context.Context, ref *Ref, d *ledger.Delivery, started time.Time, e *observe.Sent) error {
+	st, wait, err := s.queue(ctx, ref, math.MaxInt)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,6 @@ func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 	if d.Cause == journal.CauseTimer && d.Leaf.Effect.After >= calm {
 		s.origins.depth = 0
 	}
-	s.started = time.Now()
 	if err := s.try(st, g, action, d.Action); err != nil {
 		return s.unfed(st, d, err)
 	}
@@ -159,9 +158,9 @@ func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 		letter.Fed = true
 	}
 	s.extra.Reset()
-	moves := &ledger.Moves{Now: s.in.Now}
-	s.book(st, d, letter, moves)
-	return s.accept(st, g, d.Cause, moves), nil
+	m := &moved{store: st, moves: ledger.Moves{Now: s.in.Now}}
+	s.book(st, d, letter, &m.moves)
+	return s.accept(st, g, d.Cause, m), nil
 }
 
 // book enters what became of a leaf into the ledger.
@@ -195,9 +194,9 @@ func (s *Shard) book(st *store, d *ledger.Delivery, letter *journal.DeadLetter, 
 // finish settles a leaf without an action.
 func (s *Shard) finish(st *store, d *ledger.Delivery, letter *journal.DeadLetter) journal.Position {
 	s.extra.Reset()
-	moves := &ledger.Moves{Now: max(time.Now().UnixNano(), st.now)}
-	s.book(st, d, letter, moves)
-	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: s.moved(st, moves, false)})
+	m := &moved{store: st, moves: ledger.Moves{Now: max(time.Now().UnixNano(), st.now)}}
+	s.book(st, d, letter, &m.moves)
+	st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: s.owner(m, false)})
 	return st.pos
 }
 
@@ -298,7 +297,6 @@ func (s *Shard) dispatched(st *store, d *ledger.Dispatch) ([]byte, journal.Posit
 	s.origins = origins{
 		correlation: CorrelationID{text: d.From.Correlation}, causation: d.From.Key(), drive: d.From.Drive, depth: d.From.Depth + 1, trace: d.From.Trace,
 	}
-	s.started = time.Now()
 	if err := s.try(st, g, action, d.Action); err != nil {
 		return nil, st.pos, err
 	}

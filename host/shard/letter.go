@@ -52,14 +52,14 @@ func (s *Shard) letter(
 		err = missing
 	default:
 		s.extra.Reset()
-		moves := &ledger.Moves{Now: max(time.Now().UnixNano(), st.now)}
-		if !change(st, &letter, &s.extra, moves) {
+		m := &moved{store: st, moves: ledger.Moves{Now: max(time.Now().UnixNano(), st.now)}}
+		if !change(st, &letter, &s.extra, &m.moves) {
 			err = missing
 			break
 		}
 		journal.DeleteLetter(&s.extra, s.config.Module, id)
-		moves.Letters--
-		st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: s.moved(st, moves, false)})
+		m.moves.Letters--
+		st.pos = s.committer.Enqueue(journal.Step{Life: st.life, Extra: &s.extra, Owner: s.owner(m, false)})
 		pos = st.pos
 	}
 	r := s.active.revision
@@ -78,7 +78,8 @@ func (s *Shard) StartEffects(ctx context.Context, key string) error {
 	}
 	pos := st.pos
 	if !st.ledger.Empty() { // in the order of the store's other steps, and behind those that are not durable yet
-		pos = s.committer.Enqueue(journal.Step{Life: st.life, Owner: s.moved(st, st.ledger.Resume(), false)})
+		m := &moved{store: st, moves: *st.ledger.Resume()}
+		pos = s.committer.Enqueue(journal.Step{Life: st.life, Owner: s.owner(m, false)})
 		st.pos = pos
 	}
 	s.leave(st)

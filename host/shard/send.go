@@ -41,7 +41,9 @@ func (c CorrelationID) String() string {
 	if c.number == 0 {
 		return c.text
 	}
-	return c.text + hex.EncodeToString(binary.BigEndian.AppendUint64(nil, c.number))
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], c.number)
+	return string(hex.AppendEncode(append(make([]byte, 0, 32), c.text...), number[:]))
 }
 
 // append appends the id as a msgpack str.
@@ -202,10 +204,10 @@ func (s *Shard) try(st *store, g *generation, action uint16, body []byte) error 
 const maxIdentity = 2 << 10
 
 // accept makes the action that was just reduced the next of its store, and returns the position of its record. What is enqueued behind that, a checkpoint or a
-// halt, may fail without it. What s.extra holds goes with the record; moves, which may be nil, follow from that.
+// halt, may fail without it. What s.extra holds goes with the record; m, which may be nil, has what follows from that.
 //
 // REQUIRES: mu is held; s.in, s.out, s.tree and s.origins are of that action.
-func (s *Shard) accept(st *store, g *generation, cause journal.Cause, moves *ledger.Moves) journal.Position {
+func (s *Shard) accept(st *store, g *generation, cause journal.Cause, m *moved) journal.Position {
 	in := &s.in
 	record := journal.Record{
 		Kind: journal.KindAction, Cause: cause, Schema: g.revision.Manifest.Schema, Life: st.life, Seq: in.Seq, Time: in.Now, Seed: in.Seed,
@@ -222,16 +224,16 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause, moves *led
 		s.change(&s.extra, st, goesOn(st.row))
 	}
 	if s.tree != nil {
-		if moves == nil {
-			moves = &ledger.Moves{Now: in.Now}
+		if m == nil {
+			m = &moved{store: st, moves: ledger.Moves{Now: in.Now}}
 		}
-		s.describe(st, moves)
+		s.describe(st, &m.moves)
 	}
 	if !s.extra.Empty() {
 		step.Extra = &s.extra
 	}
-	if !moves.Empty() {
-		step.Owner = s.moved(st, moves, true)
+	if m != nil && !m.moves.Empty() {
+		step.Owner = s.owner(m, true)
 	}
 	st.cell.Accept(step.Record)
 	st.revision, st.schema, st.now = g.revision.Number, record.Schema, in.Now

@@ -110,9 +110,9 @@ func (s *Shard) bury(d *ledger.Delivery, letter *journal.DeadLetter, kept bool) 
 	s.buried = e
 }
 
-// moved is the owner of a step from which moves follow, and the dead letter that goes with it.
-func (s *Shard) moved(st *store, moves *ledger.Moves, record bool) *moved {
-	m := &moved{st, moves, record, s.buried}
+// owner makes m the owner of a step, which has a record or not, and takes along the dead letter that it leaves.
+func (s *Shard) owner(m *moved, record bool) *moved {
+	m.record, m.buried = record, s.buried
 	s.buried = nil
 	return m
 }
