@@ -15,6 +15,8 @@ const (
 	CodeBadAddress     Code = "bad_address"     // the address cannot be one
 	CodeBadRequest     Code = "bad_request"     // the request itself is wrong
 
+	CodeIdempotencyMismatch Code = "idempotency_mismatch" // the idempotency key was given to another action
+
 	// The guest.
 	CodeTrapped          Code = "trapped"           // the reducer trapped or ran over a limit; Reason is the cause
 	CodeInvalidEffect    Code = "invalid_effect"    // the effects are not an effect tree, or over a bound
@@ -52,7 +54,7 @@ const (
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
-		CodeRejected, CodeBadAction, CodeMalformed, CodeTooLarge, CodeUnknownAction, CodeInternalAction, CodeBadAddress, CodeBadRequest,
+		CodeRejected, CodeBadAction, CodeMalformed, CodeTooLarge, CodeUnknownAction, CodeInternalAction, CodeBadAddress, CodeBadRequest, CodeIdempotencyMismatch,
 		CodeTrapped, CodeInvalidEffect, CodeUndeclaredEffect, CodeCascade,
 		CodeNotFound, CodeHalted, CodeDiverged, CodeStateUnreadable, CodeTrapping, CodeOverloaded, CodeNever, CodeTimeout,
 		CodeShuttingDown, CodeBatchFailed, CodeUnknownOutcome, CodeInternal, CodeCanceled,

@@ -115,6 +115,33 @@ func testSendAndWaitFor(t *testing.T) {
 	require.ErrorIs(t, err, host.ErrTimeout, "before the action was even sent")
 }
 
+// S4, S12: a repeat gets the receipt of the first one, and finds what that caused, in history; over its key another action is refused.
+func TestS4_repeat(t *testing.T) {
+	ctx := context.Background()
+	s := counterHost(t, host.Config{}).Store(abi.Address{Module: "counter"})
+	mustSend(t, s, "reset")
+	keyed := host.WaitOptions{SendOptions: host.SendOptions{Key: "k", Principal: "ann"}, Timeout: time.Minute}
+	any := func(host.Action) bool { return true }
+	a, first, err := s.SendAndWaitFor(ctx, enginetest.Action("increment"), any, keyed)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, a.Seq)
+	mustSend(t, s, "increment")
+	a, again, err := s.SendAndWaitFor(ctx, enginetest.Action("increment"), any, keyed)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, a.Seq, "from history")
+	require.True(t, again.Replayed)
+	require.Equal(t, first.Correlation(), again.Correlation())
+	require.NoError(t, again.WaitAll(ctx))
+	_, _, err = s.SendAndWaitFor(ctx, enginetest.Action("increment"), func(a host.Action) bool { return a.Type == "reset" }, keyed)
+	require.ErrorIs(t, err, host.ErrNever)
+	_, err = s.SendWith(ctx, enginetest.Action("reset"), keyed.SendOptions)
+	require.ErrorIs(t, err, &host.Error{Code: abi.CodeIdempotencyMismatch})
+	for _, bad := range []string{strings.Repeat("k", 257), "\xff"} {
+		_, err = s.SendWith(ctx, enginetest.Action("reset"), host.SendOptions{Key: bad})
+		require.ErrorIs(t, err, &host.Error{Code: abi.CodeBadRequest})
+	}
+}
+
 // S11: subscribers get each action once and in order across a replacement, which shows as a version item.
 func TestS11_versions(t *testing.T) {
 	ctx := context.Background()

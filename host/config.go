@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -35,6 +36,8 @@ const (
 	DefaultTrapRate         = 10.0
 	DefaultTrapLimit        = shard.DefaultTrapLimit
 	DefaultCascadeLimit     = shard.DefaultCascade
+	DefaultKeyActions       = shard.DefaultKeyActions
+	DefaultKeyAge           = shard.DefaultKeyAge
 	DefaultMaxDeadLetters   = shard.DefaultMaxLetters
 
 	DefaultHostConcurrency   = outbox.DefaultHostConcurrency
@@ -71,6 +74,11 @@ type Config struct {
 
 	// CascadeLimit is how many actions may cause one another, one after another. Defaults to DefaultCascadeLimit.
 	CascadeLimit int
+
+	// KeyActions and KeyAge are how long a store remembers the idempotency keys of its callers: for so many of its actions and for so long, whichever ends first. Default
+	// to DefaultKeyActions and DefaultKeyAge.
+	KeyActions uint64
+	KeyAge     time.Duration
 
 	// MaxDeadLetters is how many dead letters a module may have. Beyond, effects are given up without one: that is logged as an error, with what it was, and counted.
 	// Defaults to DefaultMaxDeadLetters.
@@ -142,6 +150,10 @@ func (c Config) withDefaults() Config {
 	if c.RebuildFuel == 0 {
 		c.RebuildFuel = DefaultRebuildFuel
 	}
+	if c.KeyActions == 0 {
+		c.KeyActions = DefaultKeyActions
+	}
+	c.KeyAge = cmp.Or(c.KeyAge, DefaultKeyAge)
 	if c.TrapRate == 0 {
 		c.TrapRate = DefaultTrapRate
 	}
@@ -175,6 +187,9 @@ func (c Config) Validate() error {
 	if c.TrapRate < 0 {
 		faults = append(faults, fmt.Errorf("TrapRate is %g, want 0 (the default) or more", c.TrapRate))
 	}
+	if c.KeyAge < 0 {
+		faults = append(faults, fmt.Errorf("KeyAge is %v, want 0 (the default) or more", c.KeyAge))
+	}
 	if c.History != 0 && c.Journal != nil {
 		faults = append(faults, errors.New("History is for the memory journal, and Journal is set"))
 	}
@@ -189,7 +204,7 @@ func (c Config) String() string {
 		name  string
 		value any
 	}{
-		{"CacheDir", d.CacheDir}, {"CascadeLimit", d.CascadeLimit}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"HostConcurrency", d.HostConcurrency}, {"MaxDeadLetters", d.MaxDeadLetters}, {"QueueDepth", d.QueueDepth},
+		{"CacheDir", d.CacheDir}, {"CascadeLimit", d.CascadeLimit}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"HostConcurrency", d.HostConcurrency}, {"KeyActions", d.KeyActions}, {"KeyAge", d.KeyAge}, {"MaxDeadLetters", d.MaxDeadLetters}, {"QueueDepth", d.QueueDepth},
 		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"Stores", d.Stores}, {"SubscriberBuffer", d.SubscriberBuffer},
 		{"TailBytes", d.TailBytes}, {"TenantConcurrency", d.TenantConcurrency}, {"TrapLimit", d.TrapLimit}, {"TrapRate", d.TrapRate},
 	} {

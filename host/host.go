@@ -62,6 +62,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
 			Buffer: config.SubscriberBuffer, ObserveCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,
 			Moved: h.outbox.Moved, Traceparent: observer.Traceparent, TrapLimit: config.TrapLimit, MaxLetters: config.MaxDeadLetters, CascadeLimit: config.CascadeLimit,
+			KeyActions: config.KeyActions, KeyAge: config.KeyAge,
 		},
 	})
 	if err := h.registry.Restore(ctx); err != nil {

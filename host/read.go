@@ -211,6 +211,14 @@ func (s *Store) SendAndWaitFor(ctx context.Context, command []byte, match func(A
 	if err != nil {
 		return Action{}, Receipt{}, unanswered(ctx, err)
 	}
+	if receipt.Replayed { // what it caused may have come long ago
+		late, err := s.Subscribe(ctx, SubscribeOptions{From: receipt.Seq})
+		if err != nil {
+			return Action{}, receipt, err
+		}
+		sub.Close()
+		sub = late
+	}
 	correlation := receipt.Correlation()
 	quiet, calm := context.WithCancelCause(ctx) // ends when all that the command caused is done, unless any action of the store counts
 	defer calm(nil)

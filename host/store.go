@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/deploy"
@@ -67,12 +68,20 @@ func (s *Store) place() (*deploy.Place, error) {
 type SendOptions struct {
 	Correlation string // shared by all that one outside action causes; empty = a new one
 	Principal   string // who sends it; the reducer sees it
+
+	// Key makes the action happen once: an action that the store accepted under the same key lately is not reduced again, and its receipt is returned. 1 to
+	// MaxKeyBytes of text; empty = none. Keys are the store's. See Config.KeyActions and KeyAge for how long they are remembered.
+	Key string
 }
+
+// MaxKeyBytes bounds an idempotency key.
+const MaxKeyBytes = journal.MaxKeyBytes
 
 // Receipt says that an action was accepted and is durable.
 type Receipt struct {
 	Seq         uint64 // the action's number in its store
 	Revision    string // that reduced it
+	Replayed    bool   // the action was accepted earlier, under the same idempotency key
 	host        *Host
 	tenant      string
 	life        journal.Incarnation
@@ -116,11 +125,14 @@ func (s *Store) SendWith(ctx context.Context, action []byte, o SendOptions) (Rec
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := p.Shard.Send(ctx, &s.ref, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal})
+	if len(o.Key) > MaxKeyBytes || !utf8.ValidString(o.Key) {
+		return Receipt{}, &Error{Code: abi.CodeBadRequest, Text: fmt.Sprintf("an idempotency key of %d bytes: it is text of 1 to %d", len(o.Key), MaxKeyBytes)}
+	}
+	r, err := p.Shard.Send(ctx, &s.ref, shard.Command{Body: action, Correlation: o.Correlation, Principal: o.Principal, Key: o.Key})
 	if err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{Seq: r.Seq, Revision: r.Revision, host: s.host, tenant: s.address.Tenant, life: r.Life, correlation: r.Correlation}, nil
+	return Receipt{Seq: r.Seq, Revision: r.Revision, Replayed: r.Replayed, host: s.host, tenant: s.address.Tenant, life: r.Life, correlation: r.Correlation}, nil
 }
 
 // State is a store's state as of an action.

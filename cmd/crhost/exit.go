@@ -35,6 +35,8 @@ func exits() map[abi.Code]int {
 		abi.CodeBadAddress:     exitUsage,
 		abi.CodeBadRequest:     exitUsage,
 
+		abi.CodeIdempotencyMismatch: exitConflict,
+
 		abi.CodeTrapped:          exitFailed,
 		abi.CodeInvalidEffect:    exitFailed,
 		abi.CodeUndeclaredEffect: exitNotAllowed,

@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) send() *cobra.Command {
-	var waitFor string
+	var waitFor, key string
 	var wide bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -40,14 +40,22 @@ func (c *cli) send() *cobra.Command {
 			if timeout != 0 {
 				query.Set("timeout", timeout.String())
 			}
+			header := http.Header{}
+			if key != "" {
+				header.Set("Idempotency-Key", key)
+			}
 			reply, err := c.call(cmd.Context(), request{
-				method: http.MethodPost, path: storePath(a, "actions"), query: query, content: "application/json", body: bytes.NewReader(action),
+				method: http.MethodPost, path: storePath(a, "actions"), query: query, header: header, content: "application/json", body: bytes.NewReader(action),
 			})
 			if err != nil {
 				return err
 			}
 			return print(c, reply, func(r httpapi.Receipt) {
-				c.printf("%d  %s\n", r.Seq, r.Revision)
+				replayed := ""
+				if r.Replayed {
+					replayed = "  replayed"
+				}
+				c.printf("%d  %s%s\n", r.Seq, r.Revision, replayed)
 				if r.Matched != nil {
 					c.action(*r.Matched)
 				}
@@ -55,6 +63,7 @@ func (c *cli) send() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&key, "idempotency-key", "", "make it happen once: with a key that the store knows, the earlier receipt is shown")
 	flags.StringVar(&waitFor, "wait-for", "", "answer with the first action of this type that this one causes, itself included")
 	flags.BoolVar(&wide, "any", false, "with --wait-for: whatever caused it")
 	flags.DurationVar(&timeout, "timeout", 0, "how long the answer may take (default: 30s with --wait-for)")

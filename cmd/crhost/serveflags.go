@@ -57,6 +57,8 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 
 	flags.IntVar(&h.TrapLimit, "trap-limit", host.DefaultTrapLimit, "traps on one feedback, one after another, that halt its store")
 	flags.IntVar(&h.MaxDeadLetters, "max-dead-letters", host.DefaultMaxDeadLetters, "dead letters that a module may have; beyond, none are kept")
+	flags.Uint64Var(&h.KeyActions, "key-actions", host.DefaultKeyActions, "for how many of its actions a store remembers the idempotency keys of its callers")
+	flags.DurationVar(&h.KeyAge, "key-age", host.DefaultKeyAge, "and for how long")
 	flags.IntVar(&h.CascadeLimit, "cascade-limit", host.DefaultCascadeLimit, "actions that may cause one another, one after another")
 	flags.IntVar(&h.HostConcurrency, "effect-concurrency", host.DefaultHostConcurrency, "effects attempted at a time")
 	flags.IntVar(&h.TenantConcurrency, "tenant-concurrency", host.DefaultTenantConcurrency, "effects of one tenant attempted at a time")

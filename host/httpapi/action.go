@@ -35,6 +35,7 @@ func (a *api) actionRoutes() []route {
 				{name: "any", kind: huma.TypeBoolean, doc: "With wait_for: any action of the store counts, whatever caused it."},
 				timeout,
 			},
+			headers: []param{{name: "Idempotency-Key", kind: huma.TypeString, doc: "Makes the action happen once: with a key that the store accepted an action under lately, the receipt is that one's. Up to 256 bytes."}},
 			takes: []string{contentJSON, contentMsgpack}, body: Value(nil), limit: abi.HardActionBytes,
 			reply: Receipt{}, serve: serveSend,
 		},
@@ -59,9 +60,6 @@ func (a *api) actionRoutes() []route {
 }
 
 func serveSend(x *exchange) error {
-	if x.r.Header.Get("Idempotency-Key") != "" {
-		return refusal(abi.CodeBadRequest, "idempotency keys need a durable journal, which this host does not have: send without one")
-	}
 	s, err := x.store()
 	if err != nil {
 		return err
@@ -83,20 +81,21 @@ func serveSend(x *exchange) error {
 		return err
 	}
 	defer cancel()
-	return x.read(func(action []byte) error { return x.send(ctx, s, action, waitFor, wide) })
+	options := host.SendOptions{Key: x.r.Header.Get("Idempotency-Key")}
+	return x.read(func(action []byte) error { return x.send(ctx, s, action, options, waitFor, wide) })
 }
 
 // send does the rest of serveSend. The host does not keep the action.
-func (x *exchange) send(ctx context.Context, s *host.Store, action []byte, waitFor string, wide bool) error {
+func (x *exchange) send(ctx context.Context, s *host.Store, action []byte, options host.SendOptions, waitFor string, wide bool) error {
 	if waitFor == "" {
-		r, err := s.SendWith(ctx, action, host.SendOptions{})
+		r, err := s.SendWith(ctx, action, options)
 		if err != nil {
 			return err
 		}
 		return x.reply(http.StatusOK, receipt(r))
 	}
 	match := func(a host.Action) bool { return a.Type == waitFor }
-	matched, r, err := s.SendAndWaitFor(ctx, action, match, host.WaitOptions{Any: wide})
+	matched, r, err := s.SendAndWaitFor(ctx, action, match, host.WaitOptions{SendOptions: options, Any: wide})
 	if err != nil {
 		if r.Seq != 0 {
 			err = &accepted{seq: r.Seq, err: err}
@@ -110,7 +109,7 @@ func (x *exchange) send(ctx context.Context, s *host.Store, action []byte, waitF
 }
 
 func receipt(r host.Receipt) Receipt {
-	return Receipt{Seq: r.Seq, Revision: r.Revision, Correlation: r.Correlation()}
+	return Receipt{Seq: r.Seq, Revision: r.Revision, Correlation: r.Correlation(), Replayed: r.Replayed}
 }
 
 func showAction(a *host.Action) Action {

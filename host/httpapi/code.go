@@ -32,6 +32,8 @@ func answers() map[abi.Code]answer {
 		abi.CodeBadAddress:     {status: http.StatusBadRequest, close: 3506},
 		abi.CodeBadRequest:     {status: http.StatusBadRequest, close: 3507},
 
+		abi.CodeIdempotencyMismatch: {status: http.StatusUnprocessableEntity, close: 3508},
+
 		abi.CodeTrapped:          {status: http.StatusUnprocessableEntity, close: 3510},
 		abi.CodeInvalidEffect:    {status: http.StatusUnprocessableEntity, close: 3511},
 		abi.CodeCascade:          {status: http.StatusUnprocessableEntity, close: 3513},
@@ -117,6 +119,8 @@ func hint(code abi.Code, at place) string {
 			return "see which stores there are: " + at.command("stores", "")
 		}
 		return "see what is loaded: crhost modules"
+	case abi.CodeIdempotencyMismatch:
+		return "send it with a key of its own; look at the earlier one: " + at.storeCommand("history")
 	case abi.CodeTrapped, abi.CodeInvalidEffect:
 		return "the state is as it was; try the module by itself: crhost inspect FILE.wasm --conformance"
 	case abi.CodeCascade:

@@ -112,18 +112,15 @@ func (k *socket) answer(ctx context.Context, req Request) (Frame, error) {
 	case "subscribe":
 		return Frame{}, k.subscribe(ctx, req.From)
 	case "command":
-		if req.Key != "" {
-			return Frame{}, refusal(abi.CodeBadRequest, "idempotency keys need a durable journal, which this host does not have: send without one")
-		}
 		action, err := toMsgpack(nil, req.Action)
 		if err != nil {
 			return Frame{}, err
 		}
-		r, err := k.store.Send(ctx, action)
+		r, err := k.store.SendWith(ctx, action, host.SendOptions{Key: req.Key})
 		if err != nil {
 			return Frame{}, err
 		}
-		return Frame{Type: "ack", ID: req.ID, Seq: r.Seq}, nil
+		return Frame{Type: "ack", ID: req.ID, Seq: r.Seq, Replayed: r.Replayed}, nil
 	}
 	return Frame{}, refusal(abi.CodeBadRequest, fmt.Sprintf("no frame type %q, there is command, subscribe and ping", req.Type))
 }

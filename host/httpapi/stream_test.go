@@ -218,6 +218,11 @@ func TestSocket_commands(t *testing.T) {
 	text, err := json.Marshal(httpapi.Value(state.Body))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"count":4}`, string(text))
+	once := `{"type":"command","id":3,"key":"once","action":{"type":"increment"}}`
+	k.say(once)
+	require.Equal(t, `{"type":"ack","id":3,"seq":3}`, k.hear())
+	k.say(once)
+	require.Equal(t, `{"type":"ack","id":3,"seq":3,"replayed":true}`, k.hear())
 }
 
 // A refused command is an error frame with the command's id; the connection goes on.
@@ -229,7 +234,6 @@ func TestSocket_refusals(t *testing.T) {
 		`{"type":"command","id":2,"action":[1]}`:                                                `{"type":"error","id":2,"code":"malformed"`,
 		`{"type":"command","id":3}`:                                                             `{"type":"error","id":3,"code":"malformed"`,
 		`{"type":"command","id":4,"action":{"type":"increment","by":1e400}}`:                    `{"type":"error","id":4,"code":"malformed"`,
-		`{"type":"command","id":5,"key":"once","action":{"type":"increment"}}`:                  `{"type":"error","id":5,"code":"bad_request","message":"idempotency keys need`,
 		`{"type":"dance","id":6}`:                                                               `{"type":"error","id":6,"code":"bad_request","message":"no frame type \"dance\"`,
 		`{"type":"command","id":{"deep":[7]},"action":{"type":"increment","type":"increment"}}`: `{"type":"error","id":{"deep":[7]},"code":"malformed"`,
 	} {

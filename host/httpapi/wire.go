@@ -36,6 +36,7 @@ type Receipt struct {
 	Seq         uint64  `json:"seq" doc:"The action's number in its store, from 1."`
 	Revision    string  `json:"revision" doc:"The revision that reduced it."`
 	Correlation string  `json:"correlation" doc:"The id that it shares with everything it causes."`
+	Replayed    bool    `json:"replayed,omitempty" doc:"The action was accepted earlier, under the same Idempotency-Key."`
 	Matched     *Action `json:"matched,omitempty" doc:"With wait_for: the action that was waited for."`
 }
 
@@ -165,7 +166,7 @@ type Request struct {
 	Type   string          `json:"type" enum:"command,subscribe,ping"`
 	ID     json.RawMessage `json:"id,omitempty" doc:"Of a command: comes back in its ack or error."`
 	Action json.RawMessage `json:"action,omitempty" doc:"Of a command."`
-	Key    string          `json:"key,omitempty" doc:"Of a command: an idempotency key, which needs durability."`
+	Key    string          `json:"key,omitempty" doc:"Of a command: an idempotency key. With one that the store knows, nothing happens, and the ack is of the earlier action."`
 	From   uint64          `json:"from,omitempty" doc:"Of a subscribe: the first action wanted, 0 = from now on."`
 }
 
@@ -174,6 +175,7 @@ type Frame struct {
 	Type     string          `json:"type" enum:"ack,event,gap,version,error,pong"`
 	ID       json.RawMessage `json:"id,omitempty" doc:"Of an ack or error: the command's."`
 	Seq      uint64          `json:"seq,omitempty" doc:"Of an ack or event: the action's number."`
+	Replayed bool            `json:"replayed,omitempty" doc:"Of an ack: the action was accepted earlier, under the same key."`
 	Action   Value           `json:"action,omitempty" doc:"Of an event."`
 	From     uint64          `json:"from,omitempty" doc:"Of a gap: the first action that was missed."`
 	To       uint64          `json:"to,omitempty" doc:"Of a gap: the last one."`

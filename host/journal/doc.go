@@ -21,7 +21,9 @@
 //	l  life seq                      kept for backends that store logs among their rows
 //	o  tenant 00 module 00 life seq  Effect, Standing: what an action described, and how far it is
 //	d  tenant 00 module 00 life seq index   DeadLetter: a leaf that was given up
-//	e i k p t                        kept for events, ids, callers' keys, projections, timers
+//	k  tenant 00 module 00 life k key   Keyed: the action to which its caller gave this key
+//	k  tenant 00 module 00 life s seq   the key of that action
+//	e i p t                          kept for events, ids, projections, timers
 //
 // Numbers in keys are big-endian, so that keys sort as they count. Tenant, module and key are text without control characters: a zero
 // byte ends them and sorts before everything they may hold. Values are little-endian, start with a format version and end with an

@@ -94,6 +94,22 @@ func formats() []format {
 				err := row.read(Row{k, b}, dispatchedRow, []byte{0, 2})
 				return row.Dispatched[2], err
 			}},
+		{"keyed", Keyed{Seq: 7, Time: -1, Hash: [16]byte{1, 15: 2}, Revision: "r1-0123abcd", Correlation: "correlation"},
+			func(v any) []byte {
+				k := v.(Keyed)
+				return written(func(b *Batch) { PutKeyed(b, ModuleID{}, life, "key", &k) })
+			},
+			func(k, b []byte) (any, error) { return decodeKeyed(k, b) }},
+		{"keyed-seq", KeyedSeq{Seq: 7, Key: "key"},
+			func(v any) []byte {
+				k := v.(KeyedSeq)
+				var b Batch
+				PutKeyed(&b, ModuleID{}, life, k.Key, &Keyed{Seq: k.Seq})
+				return b.rows[1].Value
+			},
+			func(_, b []byte) (any, error) {
+				return decodeKeyedSeq(keyedSeqKey(ModuleID{}, life, 7), b, len(keyedPrefix(ModuleID{}, life, keyedSeqRow)))
+			}},
 		{"letter", DeadLetter{
 			Key: "key", Reason: "exhausted", Time: -1, Drive: 2, Correlation: "correlation", Trace: "trace", Effect: []byte{0x80}, Action: []byte("action"), Fed: true,
 			Attempts: []Attempt{{Time: -2, Error: "first"}, {Error: "second"}},

@@ -12,6 +12,7 @@ const (
 	prefixLetter     = 'd'
 	prefixModule     = 'm'
 	prefixEffect     = 'o'
+	prefixKeyed      = 'k'
 	prefixRevision   = 'r'
 	prefixStore      = 's'
 	prefixCode       = 'w'

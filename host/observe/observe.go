@@ -114,6 +114,8 @@ type Sent struct {
 	// Seq is the number of the accepted action in its store, 0 when it was refused.
 	Seq      uint64
 	Revision string
+	// Replayed says that nothing was reduced: Seq is that of an earlier action with the same idempotency key.
+	Replayed bool
 	// Code is empty for an accepted action, else the refusal's code, such as "rejected".
 	Code string
 	// Err is the refusal, nil for an accepted action.

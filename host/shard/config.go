@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
@@ -19,6 +20,8 @@ const (
 	DefaultTrapLimit   = 3
 	DefaultMaxLetters  = 10_000
 	DefaultCascade     = 100
+	DefaultKeyActions  = 100_000
+	DefaultKeyAge      = 24 * time.Hour
 )
 
 // Config of the shards of one module. Zero fields are the defaults.
@@ -42,17 +45,19 @@ type Config struct {
 	// Letters is how many dead letters the module has, kept up to date from what it is when the shards begin. nil: nobody asks.
 	Letters *atomic.Int64
 
-	MaxLetters        int    // dead letters that the module may have; beyond, none are kept
-	TrapLimit         int    // traps of the reducer on the feedback of one leaf, with which the store halts
-	CascadeLimit      int    // actions that may cause one another, one after another
-	QueueDepth        int    // commands that may wait for one store, and its actions that may wait for the journal
-	Residents         int    // states that may sit in one instance
-	Stores            int    // stores that may be in memory; idle ones beyond leave for the journal
-	TailBytes         int    // size of the records after which a store is encoded anew; 4 times its last encoded size if that is more
-	RebuildFuel       uint64 // fuel of the records after which a store is encoded anew
-	Buffer            int    // actions that a subscriber may lag behind before it gets a gap
-	ObserveCommits    bool   // tell hooks of each batch: of no interest in memory, where each action is one
-	HaltOnCommandTrap bool   // a command that traps halts its store
+	MaxLetters        int           // dead letters that the module may have; beyond, none are kept
+	TrapLimit         int           // traps of the reducer on the feedback of one leaf, with which the store halts
+	CascadeLimit      int           // actions that may cause one another, one after another
+	QueueDepth        int           // commands that may wait for one store, and its actions that may wait for the journal
+	Residents         int           // states that may sit in one instance
+	Stores            int           // stores that may be in memory; idle ones beyond leave for the journal
+	TailBytes         int           // size of the records after which a store is encoded anew; 4 times its last encoded size if that is more
+	RebuildFuel       uint64        // fuel of the records after which a store is encoded anew
+	Buffer            int           // actions that a subscriber may lag behind before it gets a gap
+	KeyActions        uint64        // idempotency keys are remembered for so many actions of their store,
+	KeyAge            time.Duration // and for so long, whichever ends first
+	ObserveCommits    bool          // tell hooks of each batch: of no interest in memory, where each action is one
+	HaltOnCommandTrap bool          // a command that traps halts its store
 }
 
 func (c Config) withDefaults() Config {
@@ -71,6 +76,12 @@ func (c Config) withDefaults() Config {
 	fill(&c.CascadeLimit, DefaultCascade)
 	if c.RebuildFuel == 0 {
 		c.RebuildFuel = DefaultRebuildFuel
+	}
+	if c.KeyActions == 0 {
+		c.KeyActions = DefaultKeyActions
+	}
+	if c.KeyAge == 0 {
+		c.KeyAge = DefaultKeyAge
 	}
 	return c
 }

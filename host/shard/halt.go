@@ -129,6 +129,10 @@ func (s *Shard) Delete(ctx context.Context, key string) error {
 		return s.answer(ctx, pos, err)
 	}
 	b := new(journal.Batch)
+	if err := s.forgetKeys(st, b); err != nil {
+		s.leave(st)
+		return err
+	}
 	journal.DeleteStore(b, s.id(key), st.life)
 	pos := s.committer.Enqueue(journal.Step{Life: st.life, Extra: b, Owner: deletion{st, st.ledger.Drop(b)}})
 	s.remove(st)

@@ -18,6 +18,7 @@ type Command struct {
 	Body        []byte // msgpack map with a type; not kept
 	Correlation string // empty: a new one is made
 	Principal   string // who sends it; may be empty
+	Key         string // idempotency key; empty: none
 }
 
 // Receipt says that an action was accepted and is durable.
@@ -26,6 +27,7 @@ type Receipt struct {
 	Revision    string
 	Life        journal.Incarnation
 	Correlation CorrelationID
+	Replayed    bool // it is that of an earlier action with the same idempotency key
 
 	pos journal.Position // of the record
 }
@@ -78,7 +80,7 @@ func (s *Shard) Send(ctx context.Context, ref *Ref, c Command) (Receipt, error) 
 	}
 	ctx, e := s.begin(ctx, hooks, observe.SendStart{Key: ref.Key, Cause: observe.CauseCommand, Start: started}, c.Body)
 	receipt, err := s.send(ctx, ref, &c, started, e)
-	e.Seq, e.Revision = receipt.Seq, receipt.Revision
+	e.Seq, e.Revision, e.Replayed = receipt.Seq, receipt.Revision, receipt.Replayed
 	if err == nil && hooks.SendStarted != nil {
 		e.CorrelationID = receipt.Correlation.String()
 	}
@@ -94,6 +96,15 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 	st, wait, err := s.queue(ctx, ref, s.config.QueueDepth)
 	if err != nil {
 		return Receipt{}, err
+	}
+	for u := (unseen{}); c.Key != "" && st.exists && !u.holds(st); { // looking into the journal is not for the lock
+		receipt, found, err := s.repeated(ctx, st, c, &u)
+		if found || err != nil {
+			return receipt, err
+		}
+		if st, wait, err = s.queue(ctx, ref, s.config.QueueDepth); err != nil {
+			return Receipt{}, err
+		}
 	}
 	if st.cell.Seq()-st.durable.Load() >= uint64(s.config.QueueDepth) { // at once: waiting for the journal is what there is too much of
 		s.leave(st)
@@ -168,8 +179,15 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 		return Receipt{}, err
 	}
 	s.extra.Reset()
-	pos := s.accept(st, g, journal.CauseCommand, nil)
-	return Receipt{Seq: s.in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: s.origins.correlation, pos: pos}, nil
+	if c.Key != "" {
+		s.remember(st, c, g.revision.ID)
+	}
+	r := Receipt{Seq: s.in.Seq, Revision: g.revision.ID, Life: st.life, Correlation: s.origins.correlation}
+	r.pos = s.accept(st, g, journal.CauseCommand, nil)
+	if c.Key != "" {
+		st.keyed.accepted(c.Key, keyedAction{r, hashOf(c.Body)})
+	}
+	return r, nil
 }
 
 // origins are where an action comes from.

@@ -53,7 +53,8 @@ type store struct {
 	place    journal.Place // the backend's
 	cell     resident.Cell
 	ledger   *ledger.Ledger // as of the last accepted action; nil when it has nothing to do
-	settled  *State         // the newest state known to be encoded and durable, when that is asked for; see Stale
+	keyed    keyed
+	settled  *State // the newest state known to be encoded and durable, when that is asked for; see Stale
 	revision uint64
 	schema   uint32           // of the states that revision makes
 	now      int64            // of the last accepted action, unix ns
@@ -108,6 +109,7 @@ func (st *store) forget() {
 	st.cell.Drop()
 	st.settle(st.snapshot.Swap(nil))
 	st.stale, st.pos = true, 0
+	st.keyed.lose()
 }
 
 // settle keeps a state for those who take a stale one, if it is durable and newer than what they get now: what is stale must not go back in time.

@@ -47,6 +47,7 @@ type families struct {
 	traps, halts       *prom.CounterVec
 	resumes, logLines  *prom.CounterVec
 	gaps, gapActions   *prom.CounterVec
+	replays            *prom.CounterVec
 	swapPause          *prom.HistogramVec
 
 	deploys         *prom.CounterVec
@@ -78,6 +79,7 @@ func newFamilies(prefix string) families {
 	f.halts = f.counter("halts_total", "Stores that halted, by code.", "code")
 	f.resumes = f.counter("resumes_total", "Halted stores that resumed.")
 	f.logLines = f.counter("guest_log_lines_total", "Lines that guests logged.")
+	f.replays = f.counter("replays_total", "Commands answered with the receipt of an earlier one that had their idempotency key.")
 	f.gaps = f.counter("gaps_total", "Times that a subscriber missed actions.")
 	f.gapActions = f.counter("gap_actions_total", "Actions that subscribers missed.")
 	f.swapPause = f.histogram("swap_pause_seconds", "Time that a shard was locked to flip to another revision.", durationBuckets)

@@ -19,6 +19,7 @@ type module struct {
 	rebuildDuration, swapPause  prom.Observer
 	replayed, resumes, logLines prom.Counter
 	gaps, gapActions            prom.Counter
+	replays                     prom.Counter
 	lost, redriven, discarded   prom.Counter
 	feedbackRefused             prom.Counter
 	buried                      map[string]prom.Counter // by reason; those that the host does not have are under other
@@ -44,6 +45,7 @@ func newModule(f *families, shared *loads, described observe.Module) *module {
 		logLines:        f.logLines.WithLabelValues(tenant, name),
 		gaps:            f.gaps.WithLabelValues(tenant, name),
 		gapActions:      f.gapActions.WithLabelValues(tenant, name),
+		replays:         f.replays.WithLabelValues(tenant, name),
 		redriven:        f.redriven.WithLabelValues(tenant, name),
 		lost:            f.lost.WithLabelValues(tenant, name),
 		discarded:       f.discarded.WithLabelValues(tenant, name),
@@ -106,6 +108,10 @@ func (m *module) hooks(unloaded func()) *observe.ModuleHooks {
 const canceled = "canceled"
 
 func (m *module) sent(_ context.Context, e *observe.Sent) {
+	if e.Replayed {
+		m.replays.Inc()
+		return
+	}
 	at(m.actions, e.Action).cell(e.Shard).add(e)
 	if e.Code == "" {
 		return
