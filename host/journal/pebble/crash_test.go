@@ -109,7 +109,7 @@ func crashRun(t *testing.T, seed uint64, batches int, mutate func(*pebble.Backen
 		}
 		return nil
 	})
-	backend := open(t, errorfs.Wrap(disk, syncs), pebble.Config{MemTableBytes: 128 << 10})
+	backend := open(t, inject(disk, syncs), pebble.Config{MemTableBytes: 128 << 10})
 	defer func() { require.NoError(t, backend.Close()) }()
 	b := mutate(backend)
 	var wg sync.WaitGroup

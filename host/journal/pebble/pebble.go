@@ -55,7 +55,7 @@ type Backend struct {
 
 	durability *pebble.WriteOptions // of batches: pebble.Sync, but for a mutant
 	committing sync.WaitGroup       // goroutines in Pebble's Apply
-	ended      error          // of Close
+	ended      error                // of Close
 }
 
 var _ journal.Backend = (*Backend)(nil)
@@ -228,7 +228,7 @@ func (b *Backend) Recovered() Recovery { return b.recovery }
 func (b *Backend) Err() error { return b.faults.reason() }
 
 // closePatience is how long Close waits for a Pebble that is dead.
-const closePatience = 5 * time.Second
+const closePatience = time.Second
 
 // Close ends the backend. It waits for calls that are under way, iterations included. Snapshots that are still open are an error. It returns
 // why the backend is dead when it is, and then Pebble may not have let go of the directory: the process should end.
@@ -264,12 +264,14 @@ func (b *Backend) close() error {
 	if !b.settles(closed) {
 		return b.faults.err
 	}
-	if err != nil && b.faults.reason() == nil {
-		err = fmt.Errorf("pebble journal: close: %w", err)
-	} else if reason := b.faults.reason(); reason != nil {
-		err = reason
+	unlocked := b.lock.Close()
+	if reason := b.faults.reason(); reason != nil {
+		return reason
 	}
-	return errors.Join(err, b.lock.Close())
+	if err := errors.Join(err, unlocked); err != nil {
+		return fmt.Errorf("pebble journal: close: %w", err)
+	}
+	return nil
 }
 
 // settles waits for done. It gives up when the backend is dead and something in Pebble will not return.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -24,6 +25,18 @@ func open(t testing.TB, fs vfs.FS, c pebble.Config) *pebble.Backend {
 	b, err := pebble.Open(dir, c)
 	require.NoError(t, err)
 	return b
+}
+
+// inject is errorfs.Wrap for logs that are used again, too, which it does not follow.
+func inject(fs vfs.FS, injector errorfs.Injector) vfs.FS { return injected{errorfs.Wrap(fs, injector)} }
+
+type injected struct{ vfs.FS }
+
+func (i injected) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := i.Rename(from, to); err != nil {
+		return nil, err
+	}
+	return i.OpenReadWrite(to, category)
 }
 
 // mortal is a backend on a disk that may lose power.

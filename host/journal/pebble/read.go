@@ -228,12 +228,13 @@ func (b *Backend) Snapshot() (journal.Snapshot, error) {
 	}
 	defer b.use.done()
 	s := b.db.NewSnapshot()
-	return &snapshot{reader: reader{source: s, use: b.use}, pebble: s}, nil
+	return &snapshot{reader: reader{source: s, use: b.use}, pebble: s, faults: b.faults}, nil
 }
 
 type snapshot struct {
 	reader
 	pebble *pebble.Snapshot // nil when closed
+	faults *faults
 }
 
 // Close ends the snapshot.
@@ -247,7 +248,18 @@ func (s *snapshot) Close() error {
 	defer s.use.done()
 	taken := s.pebble
 	s.pebble, s.source = nil, ended{}
-	return taken.Close()
+	if s.faults.reason() != nil {
+		return nil // nothing is compacted any more, so Pebble need not know
+	}
+	// Pebble looks for compactions here, and so waits for whoever writes the manifest.
+	closed := make(chan error, 1)
+	go func() { closed <- taken.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-s.faults.dead:
+		return nil
+	}
 }
 
 // ended is the source of a closed snapshot.
