@@ -55,6 +55,7 @@ func Rooms() []Room {
 		{"host/observe/prometheus", []string{"host/observe", "github.com/prometheus/client_golang"}},
 		{"host/observe/otel", []string{"abi", "host/observe", "go.opentelemetry.io/otel"}},
 		{"host/journal", []string{"abi", "github.com/cespare/xxhash/v2"}},
+		{"host/journal/pebble", []string{"host/journal", "github.com/cockroachdb/pebble/v2", "github.com/cespare/xxhash/v2"}},
 		{"host/engine/meter", nil},
 		{"host/engine", []string{"abi", "host/observe", "host/engine/meter", "github.com/tetratelabs/wazero"}},
 		{"host/ledger", []string{"abi", "effects", "host/journal"}},
@@ -84,11 +85,11 @@ func Rooms() []Room {
 	}
 }
 
-// testLibraries are what only tests, and packages that support them, may import.
+// testLibraries are what only tests, and packages that support them, may import. Of go-internal it is testscript: Pebble links a part that sorts maps.
 func testLibraries() []string {
 	return []string{
 		"testing", "net/http/httptest", Module + "/internal/wat", Module + "/internal/conformance", "github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak",
-		"github.com/anishathalye/porcupine", "github.com/rogpeppe/go-internal",
+		"github.com/anishathalye/porcupine", "github.com/rogpeppe/go-internal/testscript",
 	}
 }
 

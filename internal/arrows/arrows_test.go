@@ -89,6 +89,10 @@ func TestMutants(t *testing.T) {
 			arrows.Faults, pkg("host/shard", "github.com/tetratelabs/wazero/api"),
 			"host/shard imports github.com/tetratelabs/wazero/api, and room host/shard has no such arrow",
 		},
+		"pebble outside its journal": {
+			arrows.Faults, pkg("host", "github.com/cockroachdb/pebble/v2"),
+			"host imports github.com/cockroachdb/pebble/v2, and room host has no such arrow",
+		},
 		"host side knows the sdk": {
 			arrows.Faults, pkg("host", "~sdk"),
 			"host imports sdk, and room host has no such arrow",

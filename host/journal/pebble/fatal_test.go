@@ -1,0 +1,189 @@
+package pebble_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/journal/pebble"
+)
+
+// fault makes operations on files fail, from when it is on.
+type fault struct {
+	on   atomic.Bool
+	file string // a part of the name
+	ops  []errorfs.OpKind
+}
+
+func (f *fault) String() string { return f.file }
+
+func (f *fault) MaybeError(op errorfs.Op) error {
+	if !f.on.Load() || !strings.Contains(op.Path, f.file) {
+		return nil
+	}
+	for _, kind := range f.ops {
+		if op.Kind == kind {
+			return syscall.EIO
+		}
+	}
+	return nil
+}
+
+var (
+	syncs   = []errorfs.OpKind{errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo}
+	writes  = []errorfs.OpKind{errorfs.OpFileWrite}
+	creates = []errorfs.OpKind{errorfs.OpCreate, errorfs.OpRename}
+)
+
+var life = journal.Incarnation{1}
+
+func record(seq uint64, size int) *journal.Batch {
+	batch := new(journal.Batch)
+	batch.Append(life, seq, []byte(strings.Repeat(fmt.Sprintf("%09d ", seq), 1+size/10)))
+	return batch
+}
+
+func TestFailure_S14(t *testing.T) {
+	apply := func(b *pebble.Backend) error { return b.Apply(record(11, 10)) }
+	flush := func(b *pebble.Backend) error { _, err := b.Pebble().AsyncFlush(); return err }
+	for name, c := range map[string]struct {
+		fault
+		strike func(*pebble.Backend) error
+	}{
+		"sync of the log":       {fault{file: ".log", ops: syncs}, apply},
+		"write of the log":      {fault{file: ".log", ops: writes}, apply},
+		"sync of the manifest":  {fault{file: "MANIFEST-", ops: syncs}, flush},
+		"write of the manifest": {fault{file: "MANIFEST-", ops: writes}, flush},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := vfs.NewCrashableMem()
+			told := make(chan error, 2)
+			b := open(t, inject(disk, &c.fault), pebble.Config{OnFatal: func(err error) { told <- err }})
+			for seq := range uint64(10) {
+				require.NoError(t, b.Apply(record(seq+1, 10)))
+			}
+			require.NoError(t, b.Err())
+			c.on.Store(true)
+			struck := c.strike(b)
+			fatal := <-told
+			require.ErrorIs(t, fatal, syscall.EIO)
+			require.ErrorContains(t, fatal, c.file)
+			require.NotErrorIs(t, fatal, journal.ErrRefused)
+			if c.file == ".log" {
+				require.Equal(t, fatal, struck)
+			}
+
+			c.on.Store(false)
+			require.Equal(t, fatal, b.Apply(record(11, 10)), "for good, though the disk works again")
+			require.Equal(t, fatal, b.Err())
+			_, last, err := b.Bounds(life)
+			require.NoError(t, err, "reads go on")
+			require.GreaterOrEqual(t, last, uint64(10))
+			s, err := b.Snapshot()
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+
+			require.Equal(t, fatal, b.Close())
+			require.ErrorIs(t, b.Apply(record(11, 10)), journal.ErrClosed)
+			require.Empty(t, told, "told once")
+
+			found := open(t, disk.CrashClone(vfs.CrashCloneCfg{}), pebble.Config{})
+			defer func() { require.NoError(t, found.Close()) }()
+			first, last, err := found.Bounds(life)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, first)
+			require.GreaterOrEqual(t, last, uint64(10), "what was acknowledged is there")
+			require.LessOrEqual(t, last, uint64(11))
+		})
+	}
+}
+
+// A table that cannot be written is no loss: the log has it. Pebble goes on trying.
+func TestFailure_ofATable(t *testing.T) {
+	f := &fault{file: ".sst", ops: append(writes, syncs...)}
+	var once sync.Once
+	told := make(chan error)
+	b := open(t, inject(vfs.NewMem(), f), pebble.Config{MemTableBytes: 64 << 10, OnError: func(err error) { once.Do(func() { go func() { told <- err }() }) }})
+	f.on.Store(true)
+	for seq := range uint64(150) {
+		require.NoError(t, b.Apply(record(seq+1, 1000)))
+	}
+	require.ErrorIs(t, <-told, syscall.EIO)
+	f.on.Store(false)
+	require.NoError(t, b.Pebble().Flush(), "it comes to an end")
+	require.NoError(t, b.Err())
+	_, last, err := b.Bounds(life)
+	require.NoError(t, err)
+	require.EqualValues(t, 150, last)
+	require.NoError(t, b.Close())
+}
+
+// child, when set, has this test binary be a host that loses its disk in the way of that name.
+const child = "CRHOST_TEST_PEBBLE_CHILD"
+
+// Failures after which something in Pebble never returns take a process of their own. It ends as a host does: not by Pebble, with an
+// answer for everybody who waits, and with the backend closed.
+func TestFailure_endsTheProcess(t *testing.T) {
+	faults := map[string]*fault{
+		"stalled behind the manifest": {file: "MANIFEST-", ops: syncs},
+		"create the next log":         {file: ".log", ops: creates},
+		"sync of the directory":       {file: "journal", ops: syncs},
+		"sync with many committing":   {file: ".log", ops: syncs},
+	}
+	if name := os.Getenv(child); name != "" {
+		hostThatFails(faults[name])
+	}
+	for name := range faults {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run", "^TestFailure_endsTheProcess$")
+			cmd.Env = append(os.Environ(), child+"="+name)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "%s", out)
+			require.Equal(t, 3, exit.ExitCode(), "%s", out)
+			require.Regexp(t, `^pebble journal: \w+ \S+: input/output error\n$`, string(out))
+		})
+	}
+}
+
+func hostThatFails(f *fault) {
+	fatal := make(chan error, 1)
+	b, err := pebble.Open(dir, pebble.Config{FS: inject(vfs.NewMem(), f), MemTableBytes: 256 << 10, OnFatal: func(err error) { fatal <- err }})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			life := journal.Incarnation{byte(i)}
+			for seq := uint64(1); ; seq++ {
+				if seq == 20 && i == 0 {
+					f.on.Store(true)
+				}
+				batch := new(journal.Batch)
+				batch.Append(life, seq, make([]byte, 20_000))
+				if err := b.Apply(batch); err != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	told := <-fatal
+	if closed := b.Close(); closed != told {
+		fmt.Println(closed)
+	}
+	fmt.Println(told)
+	os.Exit(3)
+}
