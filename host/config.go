@@ -49,11 +49,13 @@ type Config struct {
 	// CacheDir keeps compiled modules between runs; it is made when it is not there. Empty means that each run compiles anew: about 1 s for a module in Go.
 	CacheDir string
 
-	// Bus and Events are where publish and append effects go. They default to ones in memory. The host does not close what it is given.
+	// Bus and Events are where publish and append effects go. The bus defaults to one in memory, the event store to one in Journal, durable as that is, and
+	// without Journal to one in memory. The host does not close what it is given.
 	Bus    eventbus.Bus
 	Events eventstore.Store
 
-	// Projections are the read models that project effects name, of every tenant; Models is where they are kept, by default in memory.
+	// Projections are the read models that project effects name, of every tenant; Models is where they are kept, by default where events are by default. Read
+	// models belong to the events that they were made of: whoever gives Events and keeps Models must keep both.
 	Projections []projection.Projection
 	Models      projection.Store
 
@@ -94,7 +96,8 @@ type Config struct {
 	// zero keeps none. Only without Journal.
 	History int
 
-	// Journal keeps what must survive. The host does not close it. Defaults to a memory journal, which survives nothing.
+	// Journal keeps what must survive, events and read models included unless Events and Models say otherwise. The host does not close it. Defaults to a
+	// memory journal, which survives nothing.
 	Journal journal.Backend
 
 	// Meter bounds modules. Zero fields are the defaults.

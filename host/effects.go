@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,9 +13,13 @@ import (
 	"github.com/crhost/crhost/effects/breaker"
 	busmemory "github.com/crhost/crhost/effects/eventbus/memory"
 	"github.com/crhost/crhost/effects/events"
+	"github.com/crhost/crhost/effects/eventstore"
 	eventmemory "github.com/crhost/crhost/effects/eventstore/memory"
+	eventrows "github.com/crhost/crhost/effects/eventstore/rows"
 	"github.com/crhost/crhost/effects/httpcall"
+	"github.com/crhost/crhost/effects/projection"
 	modelmemory "github.com/crhost/crhost/effects/projection/memory"
+	modelrows "github.com/crhost/crhost/effects/projection/rows"
 	"github.com/crhost/crhost/host/deploy"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
@@ -50,18 +55,15 @@ type Handler = effects.Handler
 // newOutbox makes the outbox of a host, with the built-in handlers and those of the config.
 func (h *Host) newOutbox(c Config, o *Observer) (*outbox.Outbox, error) {
 	h.http = httpcall.New(httpcall.Config{Secret: c.Secret, Private: h.private, Redirect: h.granted, Trace: traced(o.Traceparent)})
-	log, models := c.Events, c.Models
-	if log == nil {
-		log = eventmemory.New()
-	}
-	if models == nil {
-		models = modelmemory.New()
+	log, models, err := h.openEvents(c)
+	if err != nil {
+		return nil, err
 	}
 	h.projections = newProjections(log, models, c.Projections)
 	bus := c.Bus
 	if bus == nil {
 		bus = busmemory.New(busmemory.Config{})
-		h.bus = bus
+		h.owned = append(h.owned, bus)
 	}
 	handlers := effects.Registry{Calls: map[string]effects.Handler{"http": h.http}, Kinds: events.Handlers(events.Config{
 		Store: log, Bus: bus, Projection: func(tenant, name string) (events.Projection, bool) {
@@ -76,11 +78,11 @@ func (h *Host) newOutbox(c Config, o *Observer) (*outbox.Outbox, error) {
 		handlers.Calls[name] = handler
 	}
 	if err := handlers.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("host config: %w", err)
 	}
 	for name, p := range c.Policies {
 		if err := p.Validate(); err != nil {
-			return nil, errors.Join(errors.New("policy "+name), err)
+			return nil, fmt.Errorf("host config: %w", errors.Join(errors.New("policy "+name), err))
 		}
 	}
 	config := outbox.Config{
@@ -92,6 +94,34 @@ func (h *Host) newOutbox(c Config, o *Observer) (*outbox.Outbox, error) {
 		}
 	}
 	return outbox.New(config), nil
+}
+
+// openEvents opens what the config leaves out: in the journal if one is given, else in memory.
+func (h *Host) openEvents(c Config) (eventstore.Store, projection.Store, error) {
+	log, models := c.Events, c.Models
+	if log == nil && c.Journal == nil {
+		log = eventmemory.New()
+	}
+	if models == nil && c.Journal == nil {
+		models = modelmemory.New()
+	}
+	if log == nil {
+		opened, err := eventrows.Open(rowsOf{c.Journal})
+		if err != nil {
+			return nil, nil, err
+		}
+		log = opened
+		h.owned = append(h.owned, opened)
+	}
+	if models == nil {
+		opened, err := modelrows.Open(rowsOf{c.Journal})
+		if err != nil {
+			return nil, nil, err
+		}
+		models = opened
+		h.owned = append(h.owned, opened)
+	}
+	return log, models, nil
 }
 
 func moduleOf(s journal.StoreID) journal.ModuleID {

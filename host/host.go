@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 
 	"github.com/crhost/crhost/abi"
-	"github.com/crhost/crhost/effects/eventbus"
 	"github.com/crhost/crhost/effects/httpcall"
 	"github.com/crhost/crhost/host/deploy"
 	"github.com/crhost/crhost/host/engine"
@@ -28,7 +28,7 @@ type Host struct {
 	registry *deploy.Registry
 	outbox   *outbox.Outbox
 	http     *httpcall.Handler
-	bus      eventbus.Bus // nil when it is not ours to close
+	owned    []io.Closer // by the host: what performs effects, and was not given in the config
 
 	projections *projections
 	failures    failures
@@ -54,7 +54,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 		return nil, err
 	}
 	if h.outbox, err = h.newOutbox(config, observer); err != nil {
-		return nil, errors.Join(fmt.Errorf("host config: %w", err), h.engine.Close())
+		return nil, errors.Join(err, h.closeEffects(ctx), h.engine.Close())
 	}
 	h.registry = deploy.New(deploy.Config{
 		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate, Leaves: h.leaves,

@@ -87,9 +87,12 @@ func (p *projections) close(ctx context.Context) error {
 // closeEffects ends what performs effects.
 func (h *Host) closeEffects(ctx context.Context) error {
 	h.http.Close()
-	err := h.projections.close(ctx)
-	if h.bus != nil {
-		err = errors.Join(err, h.bus.Close())
+	var err error
+	if h.projections != nil {
+		err = h.projections.close(ctx)
+	}
+	for _, c := range h.owned {
+		err = errors.Join(err, c.Close())
 	}
 	return err
 }

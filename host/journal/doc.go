@@ -23,7 +23,9 @@
 //	d  tenant 00 module 00 life seq index   DeadLetter: a leaf that was given up
 //	k  tenant 00 module 00 life k key   Keyed: the action to which its caller gave this key
 //	k  tenant 00 module 00 life s seq   the key of that action
-//	e i p t                          kept for events, ids, projections, timers
+//	e ...  i id                      events, and where the event with an id is: package effects/eventstore/rows
+//	p ...                            read models: package effects/projection/rows
+//	t                                kept for timers
 //
 // Numbers in keys are big-endian, so that keys sort as they count. Tenant, module and key are text without control characters: a zero
 // byte ends them and sorts before everything they may hold. Values are little-endian, start with a format version and end with an
