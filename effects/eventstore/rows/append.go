@@ -51,14 +51,25 @@ func (s *Store) Append(ctx context.Context, stream string, expect int64, events 
 	return r.at, r.err
 }
 
-// look reads what the database has of a request.
+// look finds out what there is of a request, in memory or else in the database.
 func (s *Store) look(r *request) (err error) {
+	s.mu.Lock()
 	r.since = s.durable.Load() // before the rest
-	if r.head, err = s.number(streamKey(kindHead, r.stream)); err != nil {
-		return err
+	head, known := s.recent.heads[r.stream]
+	r.head = head.version
+	for i, id := range r.ids {
+		r.places[i] = s.recent.ids[id]
+	}
+	s.mu.Unlock()
+	if !known {
+		if r.head, err = s.number(streamKey(kindHead, r.stream)); err != nil {
+			return err
+		}
 	}
 	for i, id := range r.ids {
-		r.places[i] = place{}
+		if r.places[i].position > 0 {
+			continue
+		}
 		key := idKey(id)
 		value, err := s.db.Get(key)
 		if err == nil {

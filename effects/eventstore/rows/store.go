@@ -20,7 +20,7 @@ type Store struct {
 	db      keyspace.DB
 	durable atomic.Uint64 // position of the newest event that is durable; moves with mu held
 	commits sync.WaitGroup
-	recent  recent // of commit's goroutine
+	recent  recent // changed by commit's goroutine alone, with mu held; so that one reads it without
 
 	mu         sync.Mutex // guards what follows; nothing waits while holding it
 	queue      []*group   // only the last one takes requests
