@@ -40,6 +40,9 @@ const (
 type Health struct {
 	Status  HealthStatus
 	Reasons []string // empty when healthy
+
+	// Durability is what an acknowledgement means here: that an action is in memory, or synced to disk. Of the host's health only.
+	Durability journal.Durability
 }
 
 // IsHealthy reports whether nothing is wrong.
@@ -72,7 +75,7 @@ const maxReasons = 10
 // Health reports on the host: a journal that takes nothing any more, a shutdown or more than 100 dead letters make it unhealthy; halted stores, 10
 // dead letters, open breakers with what is parked behind them, and attempts that fail by half degrade it.
 func (h *Host) Health() Health {
-	health := Health{Status: Healthy}
+	health := Health{Status: Healthy, Durability: h.backend.Durability()}
 	if h.closing.Load() {
 		health.worsen(Unhealthy, "the host is shutting down")
 	}

@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(p.close)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe, "interrupt": cmdInterrupt, "exits": cmdExits, "mask": cmdMask,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe, "interrupt": cmdInterrupt, "crash": cmdCrash, "exits": cmdExits, "mask": cmdMask,
 			"peer": cmdPeer, "done": cmdDone, "letter": cmdLetter},
 	})
 }
@@ -151,6 +151,15 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil {
 		ts.Fatalf("serve: %v\n%s", err, b.errs.String())
 	}
+}
+
+// cmdCrash ends the serve without a chance for a last word.
+func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
+	b := ts.Value(backgroundKey{}).(*background)
+	if neg || len(args) > 0 || b.cmd == nil {
+		ts.Fatalf("usage: crash, after serve")
+	}
+	b.kill()
 }
 
 func cmdMask(ts *testscript.TestScript, neg bool, args []string) {

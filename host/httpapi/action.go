@@ -36,7 +36,7 @@ func (a *api) actionRoutes() []route {
 				timeout,
 			},
 			headers: []param{{name: "Idempotency-Key", kind: huma.TypeString, doc: "Makes the action happen once: with a key that the store accepted an action under lately, the receipt is that one's. Up to 256 bytes."}},
-			takes: []string{contentJSON, contentMsgpack}, body: Value(nil), limit: abi.HardActionBytes,
+			takes:   []string{contentJSON, contentMsgpack}, body: Value(nil), limit: abi.HardActionBytes,
 			reply: Receipt{}, serve: serveSend,
 		},
 		{

@@ -11,6 +11,9 @@ import (
 // MaxBatch is the largest batch that Apply takes, by its Size, in bytes. Pebble's own limit is four times that.
 const MaxBatch = 1 << 30
 
+// Durability is that of a synced log.
+func (b *Backend) Durability() journal.Durability { return journal.Synced }
+
 // Apply makes a batch durable; see journal.Backend.
 func (b *Backend) Apply(batch *journal.Batch) error {
 	if err := b.use.begin(); err != nil {
