@@ -145,6 +145,7 @@ type DeadLetter struct {
 	Effect      []byte // msgpack map
 	Action      []byte // what was, or would have been, fed back; nil when nothing
 	Fed         bool   // the reducer took Action: to do the effect again after it has compensated is for somebody to decide
+	Overtaken   bool   // of a publish or append: later ones of the store to the target were done, so that it would come out of order
 	Attempts    []DeadAttempt
 }
 
@@ -174,6 +175,9 @@ func (h *Host) DeadLetters(f DeadLetterFilter, limit int) ([]DeadLetter, error) 
 			if f.Key != "" && f.Key != row.Key || f.Reason != "" && f.Reason != row.Reason || f.Target != "" && f.Target != d.Kind+"="+d.Target {
 				continue
 			}
+			if err := h.overtaken(&d, m.ID(), row.ID); err != nil {
+				return nil, err
+			}
 			list = append(list, d)
 		}
 	}
@@ -201,7 +205,19 @@ func (h *Host) DeadLetter(tenant, id string) (DeadLetter, error) {
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	return deadLetter(m, journal.LetterRow{ID: letter, DeadLetter: row}), nil
+	d := deadLetter(m, journal.LetterRow{ID: letter, DeadLetter: row})
+	return d, h.overtaken(&d, m, letter)
+}
+
+// overtaken fills in Overtaken.
+func (h *Host) overtaken(d *DeadLetter, m journal.ModuleID, id journal.LetterID) (err error) {
+	if !ledger.InLane(abi.Kind(d.Kind)) {
+		return nil
+	}
+	if d.Overtaken, err = journal.Overtaken(h.backend, m, id); err != nil {
+		return &Error{Code: abi.CodeInternal, Text: "read a dead letter", Err: err}
+	}
+	return nil
 }
 
 func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID, journal.DeadLetter, error) {

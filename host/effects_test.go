@@ -363,6 +363,44 @@ func TestE6_lanes(t *testing.T) {
 	})
 }
 
+// E6: the letter of a dead one says overtaken when later ones went on; that holds after a restart, and a redrive goes to the end of the lane.
+func TestE6_overtaken(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("topic", func(_ context.Context, r *effects.Request) error { return retry.Permanent(errDown) })
+		publish := m{"kind": "publish", "target": "topic", "body": 1, "ok": "ok", "err": "err"}
+		require.NoError(t, w.do("a", publish).Wait(t.Context()))
+		require.NoError(t, w.do("b", publish).Wait(t.Context()))
+		letter := func(store string) host.DeadLetter {
+			letters, err := w.store(store).DeadLetters()
+			require.NoError(t, err)
+			require.Len(t, letters, 1)
+			one, err := w.host.DeadLetter("", letters[0].ID)
+			require.NoError(t, err)
+			require.Equal(t, letters[0], one)
+			return one
+		}
+		require.False(t, letter("a").Overtaken)
+		w.stop()
+		w.start()
+		w.peer("topic", nil)
+		require.NoError(t, w.do("a", publish).Wait(t.Context()))
+		require.True(t, letter("a").Overtaken)
+		require.False(t, letter("b").Overtaken, "another store's went on")
+		w.crash()
+		require.True(t, letter("a").Overtaken)
+
+		peer, letGo := hanging()
+		w.peer("topic", peer)
+		w.do("a", publish)
+		w.attempts()
+		require.NoError(t, w.host.RetryDeadLetter(t.Context(), "", letter("a").ID))
+		letGo()
+		synctest.Wait()
+		require.Equal(t, []string{"topic 5/0 #1.1", "topic 1/0 #2.1"}, w.attempts()[max(0, len(w.attempts())-2):])
+		require.Zero(t, w.store("a").DLQSize())
+	})
+}
+
 // E3: feedback that the reducer refuses makes a dead letter that holds it, and the leaf is done; it can be fed back once more.
 func TestE3_feedbackRejected(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

@@ -74,7 +74,7 @@ func formats() []format {
 				return row, err
 			}},
 		{"standings", []Standing{
-			{Outcome: 3, Ran: true, Letter: true, Apart: true, Drive: 4, Due: -5, Emitted: 6, Token: []byte("token"), Again: []byte("again")},
+			{Outcome: 3, Ran: true, Letter: true, Overtaken: true, Apart: true, Drive: 4, Due: -5, Emitted: 6, Token: []byte("token"), Again: []byte("again")},
 			{Drive: 1},
 		},
 			func(v any) []byte {

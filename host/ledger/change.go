@@ -71,6 +71,10 @@ func (l *Ledger) Settle(b *journal.Batch, m *Moves, ref Ref, outcome effects.Out
 	if !letter { // else another drive goes on after what was emitted
 		leaf.Token = nil
 	}
+	if outcome == effects.Done {
+		l.overtake(b, ref)
+	}
+	l.leave(e, ref.Index)
 	l.advance(b, m, e)
 }
 
@@ -114,6 +118,7 @@ func (l *Ledger) Redrive(b *journal.Batch, m *Moves, ref Ref, again []byte) bool
 		next.Apart, next.Outcome = true, leaf.Outcome
 	}
 	*leaf = next
+	l.unleave(ref)
 	delete(e.traps, ref.Index)
 	for _, leaf := range e.waiting() {
 		if !holds(before, leaf) {
@@ -133,7 +138,8 @@ func (l *Ledger) Discard(b *journal.Batch, ref Ref) bool {
 	if e == nil || !e.leaves[ref.Index].Letter {
 		return false
 	}
-	e.leaves[ref.Index].Letter = false
+	e.leaves[ref.Index].Letter, e.leaves[ref.Index].Overtaken = false, false
+	l.unleave(ref)
 	l.write(b, e)
 	return true
 }

@@ -312,6 +312,3 @@ func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
 	o.pump()
 	return true
 }
-
-// alone reports whether the leaves of a kind are done one at a time for each store and target (SEMANTICS E6).
-func alone(k abi.Kind) bool { return k == abi.KindPublish || k == abi.KindAppend }

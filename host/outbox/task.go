@@ -117,7 +117,7 @@ func (o *Outbox) add(l *ledger.Leaf) {
 		o.set(&t.alarm, l.Due)
 		return
 	}
-	if alone(e.Kind) && l.Again == nil {
+	if ledger.InLane(e.Kind) && l.Again == nil {
 		id := laneID{l.Life, name}
 		t.lane = o.lanes[id]
 		if t.lane == nil {
