@@ -396,10 +396,8 @@ func (h *Host) Targets(tenant string) []TargetStatus {
 	return h.outbox.Targets(cmp.Or(tenant, abi.DefaultTenant))
 }
 
-// SetBreaker opens or closes the circuit breaker of a target by hand, or gives it back to itself. Errors are *Error, CodeBadRequest.
+// SetBreaker opens or closes the circuit breaker of a target by hand, or gives it back to itself. Errors are *Error: CodeBadRequest when target is
+// not EFFECT=TARGET with an effect that has a breaker, CodeNotFound when no effect has had it, unless it is to be opened.
 func (h *Host) SetBreaker(tenant, target string, how Force) error {
-	if !h.outbox.SetBreaker(cmp.Or(tenant, abi.DefaultTenant), target, how) {
-		return &Error{Code: abi.CodeBadRequest, Text: "a breaker can be set to open, close or auto"}
-	}
-	return nil
+	return h.outbox.SetBreaker(cmp.Or(tenant, abi.DefaultTenant), target, how)
 }

@@ -350,6 +350,25 @@ func TestE3_policies(t *testing.T) {
 	}
 }
 
+// A breaker is set for a target that has one, by whatever way: EFFECT=TARGET, of an effect that a handler performs.
+func TestSetBreaker_names(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, name := range []string{"", "peer", "call", "call=", "=peer", "kick=peer", "none=x", "sequential=x", "parallel=x", "delay=x", "cancel=x", "dispatch=script/a"} {
+			for _, how := range []host.Force{host.ForceOpen, host.ForceClose, host.ForceAuto} {
+				require.ErrorIs(t, w.host.SetBreaker("", name, how), &host.Error{Code: abi.CodeBadRequest}, name)
+			}
+		}
+		require.ErrorIs(t, w.host.SetBreaker("", "call=peer", "sideways"), &host.Error{Code: abi.CodeBadRequest})
+		require.ErrorIs(t, w.host.SetBreaker("", "call=peer", host.ForceClose), host.ErrNotFound)
+		require.ErrorIs(t, w.host.SetBreaker("", "call=peer", host.ForceAuto), host.ErrNotFound)
+		require.Empty(t, w.host.Targets(""), "nothing came of that")
+		for _, name := range []string{"call=peer", "publish=a/b", "append=x", "load=x", "project=x"} {
+			require.NoError(t, w.host.SetBreaker("", name, host.ForceOpen))
+			require.NoError(t, w.host.SetBreaker("", name, host.ForceAuto))
+		}
+	})
+}
+
 // D7: what an earlier revision has asked for is done under the next one; what that does not know becomes a dead letter, to be fed back to one that does.
 func TestD7_actionThatIsGone(t *testing.T) {
 	script, mute := enginetest.BuildGo(t, "./internal/guests/script"), enginetest.BuildGo(t, "./internal/guests/mute")

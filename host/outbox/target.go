@@ -3,7 +3,9 @@ package outbox
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -291,8 +293,11 @@ const (
 )
 
 // SetBreaker opens or closes the breaker of a target by hand, or gives it back to itself. A target that no effect has had yet can be
-// opened beforehand. It reports whether how is one of the above.
-func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
+// opened beforehand. Errors are *abi.Error: CodeBadRequest for what is no target with a breaker, or no way to set one; CodeNotFound for a target that no effect has had.
+func (o *Outbox) SetBreaker(tenant, name string, how Force) error {
+	if kind, target, _ := strings.Cut(name, "="); target == "" || !hasBreaker(abi.Kind(kind)) {
+		return &abi.Error{Code: abi.CodeBadRequest, Text: fmt.Sprintf("%q is not EFFECT=TARGET with an effect that has a breaker, such as call=http:api.example.com", name)}
+	}
 	var set func(*breaker.Breaker)
 	switch how {
 	case ForceOpen:
@@ -302,13 +307,22 @@ func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
 	case ForceAuto:
 		set = (*breaker.Breaker).Auto
 	default:
-		return false
+		return &abi.Error{Code: abi.CodeBadRequest, Text: "a breaker can be set to open, close or auto"}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	g := o.target(o.tenant(tenant), name)
+	t := o.tenant(tenant)
+	if t.targets[name] == nil && how != ForceOpen {
+		return &abi.Error{Code: abi.CodeNotFound, Text: "no effect has had the target " + name}
+	}
+	g := o.target(t, name)
 	set(g.breaker) // with mu held: until something is set by hand, a sweep may forget the target
 	o.wake(g)
 	o.pump()
-	return true
+	return nil
+}
+
+// hasBreaker reports whether leaves of a kind have targets with breakers: those that are not the host's own doing.
+func hasBreaker(k abi.Kind) bool {
+	return slices.Contains(abi.Kinds(), k) && k.Leaf() && k != abi.KindDispatch && k != abi.KindDelay && k != abi.KindCancel
 }

@@ -36,7 +36,7 @@ func TestTargets_forgotten(t *testing.T) {
 		}
 		call(0, "x:bad")
 		synctest.Wait()
-		require.True(t, o.SetBreaker("t", "call=x:held", ForceOpen))
+		require.NoError(t, o.SetBreaker("t", "call=x:held", ForceOpen))
 		for i := range 3 * manyTargets {
 			call(i+1, fmt.Sprintf("x:%d", i))
 			synctest.Wait()
