@@ -314,6 +314,7 @@ type OpenEffect struct {
 	Drive       int
 	Due         time.Time // of a delay that is armed; else zero
 	Held        bool      // something before it in a sequential is not done
+	Parked      time.Time // since when it waits for its target: a breaker, a budget, or the module of a dispatch; else zero
 	Correlation string
 }
 
@@ -332,7 +333,7 @@ func (s *Store) Effects(ctx context.Context) ([]OpenEffect, error) {
 		l := &o.Leaf
 		e := OpenEffect{
 			Seq: l.Seq, Index: l.Index, Key: l.Key(), Kind: string(l.Effect.Kind), Target: l.Effect.Target, ID: l.Effect.ID, Drive: int(l.Drive),
-			Held: o.Held, Correlation: l.Correlation,
+			Held: o.Held, Parked: s.host.outbox.Parked(l.Life, l.Ref), Correlation: l.Correlation,
 		}
 		if l.Due != 0 {
 			e.Due = time.Unix(0, l.Due).UTC()

@@ -224,6 +224,9 @@ func (m *Module) activate(ctx context.Context, req *Request, row journal.Module,
 	}
 	m.answer(next)
 	if previous == nil {
+		if m.registry.config.Loaded != nil {
+			m.registry.config.Loaded(m.id)
+		}
 		return result, m.startEffects(context.WithoutCancel(ctx))
 	}
 	result.Previous = previous.ID

@@ -27,6 +27,9 @@ type Config struct {
 
 	// Leaves adds the gauges of a module's leaves to its stats; nil when nobody performs them.
 	Leaves func(journal.ModuleID, *observe.ModuleStats)
+
+	// Loaded is told of a module that has begun to answer; not of those that Restore brings.
+	Loaded func(journal.ModuleID)
 }
 
 // Registry is the modules of a host.

@@ -21,6 +21,7 @@ type Effect struct {
 	Drive       int        `json:"drive" doc:"Which run it is: 1, and one more for each retry of its dead letter."`
 	Due         *time.Time `json:"due,omitempty" doc:"Of a delay: when it fires."`
 	Held        bool       `json:"held,omitempty" doc:"Something before it in a sequential is not done."`
+	Parked      *time.Time `json:"parked,omitempty" doc:"Since when it waits for its target: a breaker, a budget, or the module of a dispatch."`
 	Correlation string     `json:"correlation" doc:"The id that it shares with everything of the same origin."`
 }
 

@@ -111,7 +111,9 @@ func (o *Outbox) take(g *target) *run {
 		return nil
 	}
 	t := g.pop()
-	t.unpark()
+	if !g.open { // else it asks for its module, and goes on waiting if that is not there
+		t.unpark()
+	}
 	t.active = true
 	t.stats.Running++
 	if t.feeding == nil {
@@ -172,6 +174,8 @@ func (o *Outbox) settle(r *run, err error) *run {
 	if attempted {
 		o.judge(r, err)
 	}
+	missing := attempted && unloaded(t, err)
+	came := attempted && !missing && !o.left(t)
 	at := int64(0)
 	if t.feeding != nil {
 		at = o.deliver(t)
@@ -197,10 +201,17 @@ func (o *Outbox) settle(r *run, err error) *run {
 		o.running--
 		g.tenant.running--
 	}
+	if came && g.inner && g.open {
+		o.found(g)
+		t.unpark()
+	}
 	switch {
 	case at < 0 || t.gone:
 		o.remove(t)
-	case !o.closing:
+	case o.closing:
+	case missing && t.feeding == nil:
+		o.missed(t, g)
+	default:
 		if t.feeding != nil { // nothing but the store is needed for it any more
 			t.target = o.target(g.tenant, ours)
 		}
@@ -252,6 +263,9 @@ func (o *Outbox) left(t *task) bool { return errors.Is(t.ctx.Err(), context.Canc
 
 // gaveUp reports whether no other attempt follows one that failed.
 func (o *Outbox) gaveUp(t *task, err error) bool {
+	if t.feeding == nil && unloaded(t, err) {
+		return t.policy.OnOpen == retry.DeadLetter
+	}
 	return t.feeding != nil || retry.IsPermanent(err) || t.attempt >= t.policy.Attempts()
 }
 
@@ -304,15 +318,9 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 
 // dispatch makes the leaf an action of another store. What the other store refuses is an answer, and not tried again.
 func (o *Outbox) dispatch(t *task) ([]byte, error) {
-	address, err := abi.ParseAddress(t.leaf.Effect.Target)
+	address, err := addressee(&t.leaf)
 	if err != nil {
-		return nil, retry.Permanent(abi.AddressError(err))
-	}
-	if address.Tenant == abi.DefaultTenant && t.leaf.Store.Tenant != abi.DefaultTenant {
-		address.Tenant = t.leaf.Store.Tenant
-	}
-	if address.Tenant != t.leaf.Store.Tenant {
-		return nil, retry.Permanent(&abi.Error{Code: abi.CodeBadAddress, Text: "a dispatch goes to stores of the same tenant"})
+		return nil, err
 	}
 	// Not in the attempt's time: when that ended while the journal works, the action would be there, and the dispatch made again.
 	result, err := o.config.Dispatch(valuesOf{o.ctx, t.ctx}, &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
@@ -345,6 +353,13 @@ func (o *Outbox) judge(r *run, err error) {
 func (o *Outbox) later(t *task, err error) (at int64) {
 	if o.left(t) || errors.Is(err, ledger.ErrGone) {
 		return -1 // cancelled, for the next start, or ended by an emission that was refused
+	}
+	if unloaded(t, err) {
+		if t.policy.OnOpen != retry.DeadLetter {
+			return 0 // it waits for its module
+		}
+		t.fail(ledger.ReasonBreakerOpen, err, o.config.FeedbackBytes)
+		return o.deliver(t)
 	}
 	delay, again := t.policy.Next(t.attempt, err, nil)
 	if again {

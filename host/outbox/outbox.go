@@ -26,7 +26,8 @@ const (
 type Config struct {
 	Handlers effects.Registry
 
-	// Deliver settles a leaf in its store; see shard.Shard.Deliver. Dispatch makes an action of another store of a dispatch.
+	// Deliver settles a leaf in its store; see shard.Shard.Deliver. Dispatch makes an action of another store of a dispatch; an *abi.Error of CodeNotFound says that
+	// its module is not loaded.
 	Deliver  func(context.Context, *ledger.Delivery) error
 	Dispatch func(context.Context, *ledger.Dispatch) ([]byte, error)
 
@@ -114,6 +115,16 @@ func (o *Outbox) Moved(store journal.StoreID, life journal.Incarnation, m *ledge
 		o.finished(openID{life, seq})
 	}
 	o.pump()
+}
+
+// Parked is since when a leaf waits for its target; zero when it does not.
+func (o *Outbox) Parked(life journal.Incarnation, ref ledger.Ref) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if t := o.tasks[taskID{life, ref}]; t != nil && t.parked != 0 {
+		return time.Unix(0, t.parked).UTC()
+	}
+	return time.Time{}
 }
 
 // Stats are figures of an outbox at one moment.

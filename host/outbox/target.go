@@ -22,6 +22,7 @@ type tenant struct {
 	ready    []*target // with something to start, each once
 	running  int
 	listed   bool // in Outbox.ready
+	unloaded int  // targets that are open because their module is not loaded
 	swept    int  // targets that the last sweep left
 }
 
@@ -31,21 +32,23 @@ type tenant struct {
 //
 //	G1  a task of the target is in queue, running, or in neither: timed, behind in its lane, or feeding.
 //	G2  gone counts the tasks in queue that were cancelled.
-//	G3  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
+//	G3  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or is open.
+//	G4  an inner target that is open is that of a module which is not loaded: until says when one of its tasks, which are all parked, may ask again.
 type target struct {
-	alarm   // asks the breaker again
+	alarm   // asks the breaker, or for the module, again
 	name    string
 	tenant  *tenant
-	inner   bool    // the host's own doing: no breaker, budget or policy
+	inner   bool    // the host's own doing: no breaker and no budget, and leaves have the policies of their own names
 	most    int     // attempts at a time of a tenant
-	queue   []*task // ready; parked while the breaker is open; or gone
+	queue   []*task // ready; parked while the target is open; or gone
 	gone    int     // of queue
 	running int
 	tasks   int // in whatever state
 	slots   int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
 	limit   int
 	listed  bool
-	open    bool // the breaker refused the last time it was asked
+	open    bool  // the breaker refused, or the module was not loaded, the last time anybody asked
+	until   int64 // of an inner one that is open, Unix nanoseconds
 	breaker *breaker.Breaker
 	budget  *retry.Budget
 	policy  retry.Policy // of leaves that name none
@@ -53,7 +56,7 @@ type target struct {
 
 // retry is the policy of a leaf.
 func (g *target) retry(e *abi.Effect) retry.Policy {
-	if e.Retry == "" {
+	if e.Retry == "" && !g.inner {
 		return g.policy
 	}
 	return g.tenant.policies.retry(e)
@@ -77,10 +80,13 @@ const manyTargets = 1000
 // sweep forgets targets of which there is nothing to tell: no work, no failure, nothing set by hand.
 func (t *tenant) sweep() {
 	for name, g := range t.targets {
-		if g.inner || g.listed || g.open || g.running > 0 || len(g.queue) > 0 || g.tasks > 0 {
+		if g.name == ours || g.listed || g.open && !g.inner || g.running > 0 || len(g.queue) > 0 || g.tasks > 0 {
 			continue
 		}
 		if s := g.breaker.Status(); s.State == breaker.Closed && !s.Manual && s.Failures == 0 {
+			if g.open { // nothing waits for that module any more
+				t.unloaded--
+			}
 			delete(t.targets, name)
 		}
 	}
@@ -96,7 +102,7 @@ func (o *Outbox) target(t *tenant, name string) *target {
 			t.sweep()
 			t.swept = len(t.targets)
 		}
-		g = &target{name: name, tenant: t, inner: name == ours, most: o.config.TenantConcurrency}
+		g = &target{name: name, tenant: t, inner: name == ours || strings.HasPrefix(name, modulePrefix), most: o.config.TenantConcurrency}
 		g.alarm = alarm{index: -1, owner: g}
 		p := t.policies.of(name)
 		g.breaker = breaker.New(p.Breaker, func(c breaker.Change) { o.turned(g, c) })
@@ -117,7 +123,7 @@ func (g *target) apply(p Policy) {
 		g.slots = g.limit
 	}
 	g.slots = min(g.slots, g.limit)
-	if g.inner { // the host's bound, and the tenant's
+	if g.name == ours { // the host's bound, and the tenant's
 		g.limit, g.slots = g.most, g.most
 	}
 }
@@ -192,7 +198,11 @@ func (o *Outbox) tell() {
 // REQUIRES: mu is held.
 func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 	if g.inner {
-		return nil, true
+		if !g.open || o.now() >= g.until {
+			return nil, true
+		}
+		o.shut(g, g.until)
+		return nil, false
 	}
 	p, err := g.breaker.Allow()
 	if err == nil {
@@ -202,6 +212,19 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 		}
 		return p, true
 	}
+	var open *breaker.OpenError
+	wake := o.now() + int64(time.Minute)
+	if errors.As(err, &open) && !open.Until.IsZero() {
+		wake = open.Until.UnixNano()
+	}
+	o.shut(g, wake)
+	return nil, false
+}
+
+// shut parks what is in the queue of a target that takes nothing until somebody asks again, at a time.
+//
+// REQUIRES: mu is held.
+func (o *Outbox) shut(g *target, wake int64) {
 	g.open = true
 	now := o.now()
 	for _, t := range g.queue {
@@ -209,13 +232,7 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 			t.park(now)
 		}
 	}
-	var open *breaker.OpenError
-	wake := now + int64(time.Minute)
-	if errors.As(err, &open) && !open.Until.IsZero() {
-		wake = open.Until.UnixNano()
-	}
 	o.set(&g.alarm, min(wake, o.expiry(g)))
-	return nil, false
 }
 
 // expiry is when the first parked task has been so for as long as it may.
@@ -241,7 +258,7 @@ func (o *Outbox) expire(g *target) {
 			t.queued = false
 			g.gone--
 		case p.OnOpen == retry.DeadLetter:
-			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
+			o.bury(t, ledger.ReasonBreakerOpen, g.closed())
 		case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
 			o.bury(t, reasonParked, errParked)
 		default:

@@ -7,7 +7,6 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/effects"
-	"github.com/crhost/crhost/effects/breaker"
 	"github.com/crhost/crhost/effects/retry"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
@@ -107,7 +106,9 @@ func (o *Outbox) add(l *ledger.Leaf) {
 		t.feeding = &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Done, Cause: journal.CauseTimer, Action: e.Body}
 	case e.Kind == abi.KindCancel:
 		t.succeed(nil, o.config.FeedbackBytes)
-	case e.Kind != abi.KindDispatch:
+	case e.Kind == abi.KindDispatch:
+		name = o.dispatchOn(l)
+	default:
 		name = TargetName(e)
 	}
 	t.target = o.target(o.tenant(l.Store.Tenant), name)
@@ -135,10 +136,13 @@ func (o *Outbox) add(l *ledger.Leaf) {
 func (o *Outbox) queue(t *task) {
 	if t.target.open {
 		if t.target.retry(t.leaf.Effect).OnOpen == retry.DeadLetter {
-			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
+			o.bury(t, ledger.ReasonBreakerOpen, t.target.closed())
 			return
 		}
 		t.park(o.now())
+		if a, expiry := &t.target.alarm, t.parked+int64(t.target.retry(t.leaf.Effect).ParkLimit); a.index >= 0 && expiry < a.at {
+			o.set(a, expiry)
+		}
 	}
 	t.queued = true
 	t.target.queue = append(t.target.queue, t)
