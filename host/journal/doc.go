@@ -21,6 +21,7 @@
 //	l  life seq                      kept for backends that store logs among their rows
 //	o  tenant 00 module 00 life seq  Effect, Standing: what an action described, and how far it is
 //	d  tenant 00 module 00 life seq index   DeadLetter: a leaf that was given up
+//	h  tenant 00 module 00 key       a store that is halted or parked, by its row: to find those few among all
 //	e i k p t                        kept for events, ids, callers' keys, projections, timers
 //
 // Numbers in keys are big-endian, so that keys sort as they count. Tenant, module and key are text without control characters: a zero
