@@ -181,6 +181,93 @@ func TestS15_deleteWithOpenEffects(t *testing.T) {
 	})
 }
 
+// second holds the second batch up after it is armed.
+type second struct {
+	journal.Backend
+	n    atomic.Int32
+	gate chan struct{}
+}
+
+func (s *second) Apply(b *journal.Batch) error {
+	if s.n.Add(-1) == 0 {
+		<-s.gate
+	}
+	return s.Backend.Apply(b)
+}
+
+// E2: of a dispatch that was cancelled, or whose store ended, while the other store took its action, no note is left; nor after a crash in between.
+func TestE2_lateDispatch(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"cancelled": func(w *world) { w.do("a", m{"kind": "cancel", "id": "hello"}) },
+		"cancelled among others": func(w *world) {
+			w.do("a", m{"kind": "cancel", "id": "hello"})
+			w.do("a", m{"kind": "cancel", "id": "much later"})
+		},
+		"deleted": func(w *world) { require.NoError(w, w.store("a").Delete(w.Context())) },
+		"deleted, and there again": func(w *world) {
+			require.NoError(w, w.store("a").Delete(w.Context()))
+			w.do("a", call("echo"), delay("in its place", 100*time.Hour))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				s := &second{gate: make(chan struct{})}
+				w.wrap = func(b journal.Backend) journal.Backend { s.Backend = b; return s }
+				w.crash()
+				w.load("late")
+				w.peer("peer", func(context.Context, *effects.Request) error {
+					s.n.Store(2) // behind the batch with what this feeds back comes that of the other store
+					return nil
+				})
+				w.do("a", sequential(call("peer"), hello("late")), delay("much later", 100*time.Hour))
+				synctest.Wait()
+				end(w)
+				close(s.gate)
+				synctest.Wait()
+				n := 0
+				for range w.host.Store(abi.Address{Module: "late", Key: "b"}).History(t.Context(), 0, 0) {
+					n++
+				}
+				require.Equal(t, 1, n, "it was dispatched")
+				notes := 0
+				for row, err := range journal.Effects(w.journal, journal.ModuleID{Tenant: "default", Module: "script"}) {
+					require.NoError(t, err)
+					notes += len(row.Dispatched)
+				}
+				require.Zero(t, notes)
+			})
+		})
+	}
+	t.Run("crash", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, w *world) {
+			script := journal.ModuleID{Tenant: "default", Module: "script"}
+			w.do("a", hello("late"), delay("much later", 100*time.Hour))
+			w.do("a", m{"kind": "cancel", "id": "hello"})
+			var rows []*journal.EffectRow
+			effectsThere := func() []*journal.EffectRow {
+				rows = nil
+				for row, err := range journal.Effects(w.journal, script) {
+					require.NoError(t, err)
+					rows = append(rows, row)
+				}
+				return rows
+			}
+			require.Len(t, effectsThere(), 1)
+			w.stop()
+			b := new(journal.Batch)
+			journal.PutDispatched(b, script, rows[0].Life, 1, 0, nil) // of the effect that is there
+			journal.PutDispatched(b, script, rows[0].Life, 2, 0, nil) // of one that has ended
+			journal.PutDispatched(b, script, journal.Incarnation{9}, 2, 0, nil)
+			require.NoError(t, w.journal.Apply(b))
+			require.Len(t, effectsThere(), 3)
+			w.start()
+			require.Len(t, effectsThere(), 1)
+			w.do("a", m{"kind": "cancel", "id": "much later"})
+			require.Empty(t, effectsThere())
+		})
+	})
+}
+
 // While a module is unloaded its effects wait, and what they bring; they go on when it is deployed again.
 func TestUnload_withOpenEffects(t *testing.T) {
 	wasm := enginetest.BuildGo(t, "./internal/guests/script")

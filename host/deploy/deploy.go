@@ -227,7 +227,7 @@ func (m *Module) activate(ctx context.Context, req *Request, row journal.Module,
 		if m.registry.config.Loaded != nil {
 			m.registry.config.Loaded(m.id)
 		}
-		return result, m.startEffects(context.WithoutCancel(ctx))
+		return result, m.startEffects(context.WithoutCancel(ctx), false)
 	}
 	result.Previous = previous.ID
 

@@ -75,7 +75,7 @@ func (r *Registry) Restore(ctx context.Context) error {
 		r.put(m)
 	}
 	for _, m := range r.Modules("") { // once all are there, for they dispatch to one another
-		if err := m.startEffects(ctx); err != nil {
+		if err := m.startEffects(ctx, true); err != nil {
 			return fmt.Errorf("restore the effects of module %s: %w", m.id, err)
 		}
 	}

@@ -159,10 +159,16 @@ type EffectRow struct {
 
 // EffectsOf yields the effects of one life, by seq; not what is left of one that was cancelled while its dispatch was under way. It stops after an error.
 func EffectsOf(r Reader, id ModuleID, life Incarnation) iter.Seq2[*EffectRow, error] {
-	return effects(r, append(moduleKey(prefixEffect, id), life[:]...), len(moduleKey(prefixEffect, id)))
+	return func(yield func(*EffectRow, error) bool) {
+		for e, err := range effects(r, append(moduleKey(prefixEffect, id), life[:]...), len(moduleKey(prefixEffect, id))) {
+			if (err != nil || !e.Ended()) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
-// Effects yields the effects of all lives of a module, by life and seq. It stops after an error.
+// Effects yields the effects of all lives of a module, by life and seq, and what is left of those that have ended. It stops after an error.
 func Effects(r Reader, id ModuleID) iter.Seq2[*EffectRow, error] {
 	prefix := moduleKey(prefixEffect, id)
 	return effects(r, prefix, len(prefix))
@@ -182,7 +188,7 @@ func effects(r Reader, prefix []byte, at int) iter.Seq2[*EffectRow, error] {
 			rest := row.Key[at:]
 			life, seq := Incarnation(rest), binary.BigEndian.Uint64(rest[16:])
 			if e != nil && (e.Life != life || e.Seq != seq) {
-				if !e.ended() && !yield(e, nil) {
+				if !yield(e, nil) {
 					return
 				}
 				e = nil
@@ -195,14 +201,14 @@ func effects(r Reader, prefix []byte, at int) iter.Seq2[*EffectRow, error] {
 				return
 			}
 		}
-		if e != nil && !e.ended() {
+		if e != nil {
 			yield(e, nil)
 		}
 	}
 }
 
-// ended reports whether the effect was removed before a dispatch of it was noted.
-func (e *EffectRow) ended() bool { return e.Tree == nil && e.Leaves == nil }
+// Ended reports whether the effect was removed before a dispatch of it was noted: nobody will ask for that note.
+func (e *EffectRow) Ended() bool { return e.Tree == nil && e.Leaves == nil }
 
 func (e *EffectRow) read(row Row, kind byte, rest []byte) error {
 	switch kind {

@@ -78,6 +78,16 @@ func (l *Ledger) Settle(b *journal.Batch, m *Moves, ref Ref, outcome effects.Out
 	l.advance(b, m, e)
 }
 
+// Late removes the note that a dispatch was made which its leaf did not wait for: it was cancelled meanwhile, or its store has ended. It reports whether there is anything
+// to remove. The ledger may be nil, or that of another life.
+func (l *Ledger) Late(b *journal.Batch, leaf *Leaf) bool {
+	if e := l.entry(leaf.Ref); leaf.Effect.Kind != abi.KindDispatch || e != nil && l.life == leaf.Life && e.open(leaf.Index) {
+		return false // in another drive it will be dispatched again, and noted
+	}
+	journal.DeleteDispatched(b, journal.ModuleID{Tenant: leaf.Store.Tenant, Module: leaf.Store.Module}, leaf.Life, leaf.Seq, leaf.Index)
+	return true
+}
+
 // undispatch removes the note that a dispatch was made, if there is one.
 func (l *Ledger) undispatch(b *journal.Batch, e *entry, index int) {
 	if l.effect(Ref{e.seq, index}).Kind == abi.KindDispatch {
@@ -271,6 +281,9 @@ func (l *Ledger) forget(b *journal.Batch, e *entry) bool {
 	}
 	if e.put {
 		journal.DeleteEffect(b, l.module(), l.life, e.seq, e.moved)
+	}
+	for index := range e.dispatched { // of leaves that were cancelled before they were noted
+		journal.DeleteDispatched(b, l.module(), l.life, e.seq, index)
 	}
 	delete(l.entries, e.seq)
 	return true
