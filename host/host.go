@@ -57,7 +57,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("host config: %w", err), h.engine.Close())
 	}
 	h.registry = deploy.New(deploy.Config{
-		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate, Leaves: h.leaves,
+		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate, Leaves: h.leaves, Loaded: h.outbox.Loaded,
 		Shard: shard.Config{
 			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
 			Buffer: config.SubscriberBuffer, ObserveCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,

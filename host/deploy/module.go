@@ -263,6 +263,13 @@ func (m *Module) start(rev *revision) error {
 		}
 		m.places = append(m.places, &Place{Shard: s, Module: m})
 	}
+	for row, err := range journal.StoppedStores(config.Backend, m.id) {
+		if err != nil {
+			err = &abi.Error{Code: abi.CodeInternal, Text: "read the halted stores of module " + m.id.String(), Err: err}
+			return errors.Join(err, m.stop(context.Background(), notStarted))
+		}
+		m.Place(row.ID.Key).Stopped(row.ID.Key, &row.Store)
+	}
 	return nil
 }
 

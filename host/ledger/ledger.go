@@ -113,6 +113,7 @@ func (m *Moves) Empty() bool {
 //	    and who cancels that cancels all.
 //	L2  open counts the open leaves that may still run.
 //	L3  an entry is in entries from its action on until it is done and has no letters; done entries have letters.
+//	L4  left holds the leaves of lanes that have a letter, were not done, and that nothing has overtaken.
 type Ledger struct {
 	store   journal.StoreID
 	life    journal.Incarnation
@@ -120,6 +121,7 @@ type Ledger struct {
 	ids     map[string]Ref
 	shared  map[string]bool // ids that several leaves had at once, ever
 	open    int
+	left    left
 	turn    []effects.Leaf // memory of step
 }
 
@@ -203,6 +205,9 @@ func (l *Ledger) restore(row *journal.EffectRow) error {
 	l.entries[e.seq] = e
 	e.done = e.finished()
 	e.eachWaiting(func(leaf effects.Leaf) { l.occupy(e, leaf) })
+	for index := range e.leaves {
+		l.leave(e, index)
+	}
 	return nil
 }
 

@@ -238,7 +238,7 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause, m *moved) 
 	if !st.exists {
 		st.become(journal.Store{Life: st.life, Created: in.Now}, true)
 		journal.PutStore(&s.extra, s.id(st.key), &st.row)
-	} else if st.row.HaltCode != "" || st.row.ParkedBy != 0 { // a deploy has ended that
+	} else if st.row.Stopped() { // a deploy has ended that
 		s.change(&s.extra, st, goesOn(st.row))
 	}
 	if s.tree != nil {
