@@ -132,6 +132,23 @@ func TestEffects_roundTrip(t *testing.T) {
 	require.Nil(t, got)
 }
 
+func TestEffects_everyField(t *testing.T) {
+	want := abi.Effect{
+		Kind: abi.KindAppend, ID: "i", Target: "t", OK: "o", Err: "e", Retry: "r", Timeout: 1, After: 2, Key: "k", Expect: new(int64), From: 3,
+		Body: []byte{4}, Events: [][]byte{{0x80}},
+	}
+	b := want.Append(nil)
+	r := pack.NewReader(b)
+	require.Equal(t, 13, r.MapLen())
+	got, err := abi.DecodeEffect(b)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	want = abi.Effect{Kind: abi.KindParallel, Children: []abi.Effect{}}
+	require.Equal(t, "\x82\xa4kind\xa8parallel\xa8children\x90", string(want.Append(nil)))
+	require.Equal(t, "\x81\xa4kind\xa0", string(new(abi.Effect).Append(nil)), "refused by whoever reads it")
+}
+
 func TestEffects_errors(t *testing.T) {
 	nested := abi.Effect{Kind: abi.KindNone}
 	for range abi.MaxEffectDepth {

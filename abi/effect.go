@@ -51,56 +51,76 @@ type Effect struct {
 	Children []Effect      // children: of parallel and sequential
 }
 
-// Append appends the encoding of e. Guests pay for each call in it, so that keys are written as they are encoded.
+// Append appends the encoding of e. Guests pay for each call, so that keys are written as bytes and nothing is called for what is absent. There are at
+// most 15 fields: their number, known at the end, fits the first byte.
 func (e *Effect) Append(b []byte) []byte {
-	n := 1 + count(e.ID != "") + count(e.Target != "") + count(e.OK != "") + count(e.Err != "") + count(e.Retry != "") +
-		count(e.Timeout != 0) + count(e.After != 0) + count(e.Key != "") + count(e.Expect != nil) + count(e.From != 0) +
-		count(e.Body != nil) + count(e.Events != nil) + count(e.Children != nil)
-	b = pack.AppendMapLen(b, n)
-	b = appendText(b, "\xa4kind", string(e.Kind))
-	b = appendText(b, "\xa2id", e.ID)
-	b = appendText(b, "\xa6target", e.Target)
-	b = appendText(b, "\xa2ok", e.OK)
-	b = appendText(b, "\xa3err", e.Err)
-	b = appendText(b, "\xa5retry", e.Retry)
-	b = appendText(b, "\xa3key", e.Key)
+	head, n := len(b), byte(1)
+	b = appendText(append(b, 0x80, 0xa4, 'k', 'i', 'n', 'd'), string(e.Kind))
+	if e.ID != "" {
+		b = appendText(append(b, 0xa2, 'i', 'd'), e.ID)
+		n++
+	}
+	if e.Target != "" {
+		b = appendText(append(b, 0xa6, 't', 'a', 'r', 'g', 'e', 't'), e.Target)
+		n++
+	}
+	if e.OK != "" {
+		b = appendText(append(b, 0xa2, 'o', 'k'), e.OK)
+		n++
+	}
+	if e.Err != "" {
+		b = appendText(append(b, 0xa3, 'e', 'r', 'r'), e.Err)
+		n++
+	}
+	if e.Retry != "" {
+		b = appendText(append(b, 0xa5, 'r', 'e', 't', 'r', 'y'), e.Retry)
+		n++
+	}
+	if e.Key != "" {
+		b = appendText(append(b, 0xa3, 'k', 'e', 'y'), e.Key)
+		n++
+	}
 	if e.Timeout != 0 {
-		b = pack.AppendInt(append(b, "\xa7timeout"...), int64(e.Timeout))
+		b = pack.AppendInt(append(b, 0xa7, 't', 'i', 'm', 'e', 'o', 'u', 't'), int64(e.Timeout))
+		n++
 	}
 	if e.After != 0 {
-		b = pack.AppendInt(append(b, "\xa5after"...), int64(e.After))
+		b = pack.AppendInt(append(b, 0xa5, 'a', 'f', 't', 'e', 'r'), int64(e.After))
+		n++
 	}
 	if e.Expect != nil {
-		b = pack.AppendInt(append(b, "\xa6expect"...), *e.Expect)
+		b = pack.AppendInt(append(b, 0xa6, 'e', 'x', 'p', 'e', 'c', 't'), *e.Expect)
+		n++
 	}
 	if e.From != 0 {
-		b = pack.AppendUint(append(b, "\xa4from"...), e.From)
+		b = pack.AppendUint(append(b, 0xa4, 'f', 'r', 'o', 'm'), e.From)
+		n++
 	}
 	if e.Body != nil {
-		b = append(append(b, "\xa4body"...), e.Body...)
+		b = append(append(b, 0xa4, 'b', 'o', 'd', 'y'), e.Body...)
+		n++
 	}
 	if e.Events != nil {
-		b = pack.AppendArrayLen(append(b, "\xa6events"...), len(e.Events))
+		b = pack.AppendArrayLen(append(b, 0xa6, 'e', 'v', 'e', 'n', 't', 's'), len(e.Events))
 		for _, event := range e.Events {
 			b = append(b, event...)
 		}
+		n++
 	}
 	if e.Children != nil {
-		b = AppendEffects(append(b, "\xa8children"...), e.Children)
+		b = AppendEffects(append(b, 0xa8, 'c', 'h', 'i', 'l', 'd', 'r', 'e', 'n'), e.Children)
+		n++
 	}
+	b[head] |= n
 	return b
 }
 
-// appendText appends a field of text, unless that is empty; key is encoded.
-func appendText(b []byte, key, value string) []byte {
-	if value == "" {
-		return b
+// appendText is pack.AppendString in one call.
+func appendText(b []byte, text string) []byte {
+	if len(text) > 31 {
+		return pack.AppendString(b, text)
 	}
-	b = append(b, key...)
-	if len(value) < 32 {
-		return append(append(b, 0xa0|byte(len(value))), value...)
-	}
-	return pack.AppendString(b, value)
+	return append(append(b, 0xa0|byte(len(text))), text...)
 }
 
 // AppendEffects appends a list of effects as a msgpack array.
@@ -110,13 +130,6 @@ func AppendEffects(b []byte, effects []Effect) []byte {
 		b = effects[i].Append(b)
 	}
 	return b
-}
-
-func count(present bool) int {
-	if present {
-		return 1
-	}
-	return 0
 }
 
 // EffectError says that bytes are not an effect list of this ABI.
