@@ -119,6 +119,7 @@ func (k *killed) start() {
 	out, err := k.cmd.StdoutPipe()
 	require.NoError(k.t, err)
 	require.NoError(k.t, k.cmd.Start())
+	k.t.Cleanup(func() { _ = k.cmd.Process.Kill() }) // when the test ends early
 	lines := bufio.NewReader(out)
 	for ready := false; !ready; {
 		line, err := lines.ReadString('\n')

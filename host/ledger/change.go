@@ -212,7 +212,7 @@ func (l *Ledger) cancelAll(b *journal.Batch, m *Moves, id string) {
 // cancel ends an open leaf that has an id.
 func (l *Ledger) cancel(b *journal.Batch, m *Moves, ref Ref) {
 	e := l.entries[ref.Seq]
-	if i := slices.IndexFunc(m.Start, func(l Leaf) bool { return l.Ref == ref }); i >= 0 { // begun by the same step
+	if i := slices.IndexFunc(m.Start, func(l *Leaf) bool { return l.Ref == ref }); i >= 0 { // begun by the same step
 		m.Start = slices.Delete(m.Start, i, i+1)
 	} else if e.ran(ref.Index) {
 		m.Stop = append(m.Stop, ref)

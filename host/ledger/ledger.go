@@ -62,7 +62,7 @@ func (l *Leaf) Name() string {
 type Moves struct {
 	Now    int64    // set by the caller: the time of the changes, Unix nanoseconds; a delay that begins counts from it
 	Opened []Opened // effects that were described, or are not done any more
-	Start  []Leaf
+	Start  []*Leaf  // whoever is told of them may have them
 	Stop   []Ref    // cancelled while they may be running
 	Done   []uint64 // seqs of effects whose leaves are all finished
 
@@ -70,7 +70,7 @@ type Moves struct {
 
 	first struct { // room for what follows from most changes, in the same piece of memory
 		opened [1]Opened
-		start  [1]Leaf
+		start  [1]*Leaf
 		done   [1]uint64
 	}
 }
@@ -82,7 +82,7 @@ func (m *Moves) open(o Opened) {
 	m.Opened = append(m.Opened, o)
 }
 
-func (m *Moves) start(l Leaf) {
+func (m *Moves) start(l *Leaf) {
 	if m.Start == nil {
 		m.Start = m.first.start[:0]
 	}
@@ -469,7 +469,7 @@ func (l *Ledger) Leaves() iter.Seq2[Leaf, bool] {
 		for _, seq := range l.seqs() {
 			e := l.entries[seq]
 			for _, leaf := range e.waiting() {
-				if !yield(l.leaf(e, leaf), !e.ran(leaf.Index)) {
+				if !yield(*l.leaf(e, leaf), !e.ran(leaf.Index)) {
 					return
 				}
 			}
@@ -477,9 +477,9 @@ func (l *Ledger) Leaves() iter.Seq2[Leaf, bool] {
 	}
 }
 
-func (l *Ledger) leaf(e *entry, leaf effects.Leaf) Leaf {
+func (l *Ledger) leaf(e *entry, leaf effects.Leaf) *Leaf {
 	s := &e.leaves[leaf.Index]
-	return Leaf{
+	return &Leaf{
 		Ref: Ref{e.seq, leaf.Index}, Store: l.store, Life: l.life, Effect: leaf.Effect, Drive: s.Drive, Due: s.Due, Emitted: s.Emitted, Token: s.Token, Again: s.Again,
 		Dispatched: e.dispatched[leaf.Index], Depth: e.effect.Depth, Correlation: e.effect.Correlation, Trace: e.effect.Trace,
 	}

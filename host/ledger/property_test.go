@@ -159,7 +159,7 @@ func TestLedger_property(t *testing.T) {
 				name := fmt.Sprint(l.Ref, l.Drive)
 				require.False(t, started[name], "%s started twice", name)
 				started[name] = true
-				running[l.Ref] = l
+				running[l.Ref] = *l
 				require.True(t, k.Holds(l.Ref, l.Drive))
 				if l.Drive == 1 { // E5
 					require.False(t, precedes(trees[l.Seq], l.Index, func(index int) bool {

@@ -244,7 +244,7 @@ func (w *worker) settle(r run, err error) run {
 func (o *Outbox) attempt(t *task) error {
 	a := t.under
 	a.begin()
-	a.ctx = t.account.store.Start(a.ctx, &t.leaf, t.attempt)
+	a.ctx = t.account.store.Start(a.ctx, t.leaf, t.attempt)
 	var result []byte
 	var err error
 	if t.leaf.Effect.Kind == abi.KindDispatch {
@@ -263,7 +263,7 @@ func (o *Outbox) attempted(t *task, result []byte, err error) error {
 	}
 	a := t.under
 	a.performed = Performed{
-		Leaf: &t.leaf, Attempt: t.attempt, Started: a.started, Took: time.Since(a.started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t),
+		Leaf: t.leaf, Attempt: t.attempt, Started: a.started, Took: time.Since(a.started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t),
 		Context: a.ctx,
 	}
 	t.account.store.Performed(&a.performed)
@@ -310,7 +310,7 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 	if action == nil {
 		return retry.Permanent(errors.New("an emission of an effect that names no action to feed back"))
 	}
-	d := &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
+	d := &ledger.Delivery{Leaf: t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
 	for {
 		err = t.account.store.Deliver(&valuesOf{o.ctx, ctx}, d) // not in the handler's time, as for a dispatch
 		if err == nil {
@@ -331,12 +331,12 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 
 // dispatch makes the leaf an action of another store. What the other store refuses is an answer, and not tried again.
 func (o *Outbox) dispatch(t *task) ([]byte, error) {
-	address, err := addressee(&t.leaf)
+	address, err := addressee(t.leaf)
 	if err != nil {
 		return nil, err
 	}
 	// Not in the attempt's time: when that ended while the journal works, the action would be there, and the dispatch made again.
-	result, err := o.config.Dispatch(t.under.after(), &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
+	result, err := o.config.Dispatch(t.under.after(), &ledger.Dispatch{From: t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
 	var e *abi.Error
 	if errors.As(err, &e) {
 		switch e.Code {

@@ -106,8 +106,8 @@ func (o *Outbox) Moved(store journal.StoreID, life journal.Incarnation, m *ledge
 			o.cancel(t)
 		}
 	}
-	for i := range m.Start {
-		o.add(a, &m.Start[i])
+	for _, l := range m.Start {
+		o.add(a, l)
 	}
 	for _, seq := range m.Done {
 		o.finished(a, seq)

@@ -99,7 +99,7 @@ func (b *bench) start(tenant string, n int, e abi.Effect) (refs []ledger.Ref) {
 		b.seq++
 		ref := ledger.Ref{Seq: b.seq}
 		m.Opened = append(m.Opened, ledger.Opened{Seq: b.seq, Correlation: "c"})
-		leaf := ledger.Leaf{Ref: ref, Store: store, Life: lifeOf(tenant), Effect: &e, Drive: 1}
+		leaf := &ledger.Leaf{Ref: ref, Store: store, Life: lifeOf(tenant), Effect: &e, Drive: 1}
 		if e.Kind == abi.KindDelay {
 			leaf.Due = time.Now().Add(e.After).UnixNano()
 		}
@@ -294,7 +294,7 @@ func TestMoved_again(t *testing.T) {
 		b.perform = sleeping(time.Second)
 		store, e := journal.StoreID{Tenant: "a"}, call("x:1")
 		tell := func(drive uint32) {
-			b.Moved(store, lifeOf("a"), &ledger.Moves{Start: []ledger.Leaf{{Ref: ledger.Ref{Seq: 1}, Store: store, Life: lifeOf("a"), Effect: &e, Drive: drive}}})
+			b.Moved(store, lifeOf("a"), &ledger.Moves{Start: []*ledger.Leaf{{Ref: ledger.Ref{Seq: 1}, Store: store, Life: lifeOf("a"), Effect: &e, Drive: drive}}})
 		}
 		tell(1)
 		tell(1)

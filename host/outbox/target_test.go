@@ -37,7 +37,7 @@ func TestTargets_forgotten(t *testing.T) {
 		store := journal.StoreID{Tenant: "t", Module: "m", Key: "k"}
 		call := func(i int, target string) {
 			ref := ledger.Ref{Seq: uint64(i)}
-			o.Moved(store, journal.Incarnation{1}, &ledger.Moves{Start: []ledger.Leaf{{
+			o.Moved(store, journal.Incarnation{1}, &ledger.Moves{Start: []*ledger.Leaf{{
 				Ref: ref, Store: store, Life: journal.Incarnation{1}, Drive: 1, Effect: &abi.Effect{Kind: abi.KindCall, Target: target},
 			}}})
 		}
@@ -80,7 +80,7 @@ func TestTargets_ofModulesForgotten(t *testing.T) {
 		}
 		for i := range 3 * manyTargets {
 			ref := ledger.Ref{Seq: uint64(i)}
-			moved(&ledger.Moves{Start: []ledger.Leaf{{
+			moved(&ledger.Moves{Start: []*ledger.Leaf{{
 				Ref: ref, Store: store, Life: journal.Incarnation{1}, Drive: 1, Effect: &abi.Effect{Kind: abi.KindDispatch, Target: fmt.Sprintf("m%d/k", i)},
 			}}})
 			if i > 0 {

@@ -26,7 +26,7 @@ var (
 // task is a leaf that has its turn.
 type task struct {
 	alarm
-	leaf     ledger.Leaf
+	leaf     *ledger.Leaf
 	account  *account
 	effect   *effect
 	target   *target          // whose queue it belongs in
@@ -78,7 +78,7 @@ func (o *Outbox) add(a *account, l *ledger.Leaf) {
 		return // it was told of again after a journal's failure
 	}
 	t := a.effect(l.Seq).room()
-	t.leaf, t.account = *l, a
+	t.leaf, t.account = l, a
 	t.effect.tasks = append(t.effect.tasks, t)
 	if known != nil {
 		t.effect.tasks = slices.DeleteFunc(t.effect.tasks, func(t *task) bool { return t == known })
@@ -132,7 +132,7 @@ func (a *account) lane(target string) *lane {
 
 // feed makes d what is delivered of the task.
 func (t *task) feed(d ledger.Delivery) {
-	d.Leaf = &t.leaf
+	d.Leaf = t.leaf
 	t.delivery = d
 	t.feeding = &t.delivery
 }

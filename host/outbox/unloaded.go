@@ -44,8 +44,11 @@ func addressee(l *ledger.Leaf) (abi.Address, error) {
 
 // unloaded reports whether an attempt found that the module of its dispatch is not loaded.
 func unloaded(t *task, err error) bool {
+	if err == nil || t.leaf.Effect.Kind != abi.KindDispatch {
+		return false
+	}
 	var e *abi.Error
-	return t.leaf.Effect.Kind == abi.KindDispatch && errors.As(err, &e) && e.Code == abi.CodeNotFound
+	return errors.As(err, &e) && e.Code == abi.CodeNotFound
 }
 
 // dispatchOn is the target that a dispatch is done on: the host's own, or that of its module while it waits there.
@@ -72,7 +75,7 @@ func (o *Outbox) dispatchOn(l *ledger.Leaf) string {
 // REQUIRES: mu is held.
 func (o *Outbox) missed(t *task, on *target) {
 	t.attempt--
-	address, _ := addressee(&t.leaf) // it was found to be one
+	address, _ := addressee(t.leaf) // it was found to be one
 	g := o.target(on.tenant, moduleTarget(address.Module))
 	t.target = g
 	if !g.open || on == g { // it is the first one, or has asked again
