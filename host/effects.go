@@ -167,6 +167,9 @@ func (h *Host) DeadLetters(f DeadLetterFilter, limit int) ([]DeadLetter, error) 
 			}
 			list = append(list, d)
 		}
+		if err := m.Settle(context.Background()); err != nil { // the journal may have shown what is not durable yet
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(list, func(a, b DeadLetter) int { return a.Time.Compare(b.Time) })
 	return list[:min(len(list), cmp.Or(limit, DefaultStoresLimit))], nil
@@ -213,7 +216,7 @@ func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID
 		for _, m := range h.registry.Modules(cmp.Or(tenant, abi.DefaultTenant)) {
 			row, err := journal.ReadLetter(h.backend, m.ID(), letter)
 			if err == nil {
-				return m.ID(), letter, row, nil
+				return m.ID(), letter, row, m.Settle(context.Background())
 			}
 			if !errors.Is(err, journal.ErrNotFound) {
 				return journal.ModuleID{}, letter, row, &Error{Code: abi.CodeInternal, Text: "read a dead letter", Err: err}

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -60,6 +61,54 @@ func (g *gated) Apply(b *journal.Batch) error {
 }
 
 // S2, E8: a cancel that the journal does not take has cancelled nothing, also for feedback that came meanwhile.
+// early is a journal that shows a batch before it is durable, as Pebble does: until gate is closed.
+type early struct {
+	journal.Backend
+	gate *chan struct{}
+}
+
+func (e early) Apply(b *journal.Batch) error {
+	err := e.Backend.Apply(b)
+	if gate := *e.gate; gate != nil {
+		<-gate
+	}
+	return err
+}
+
+// S2: a dead letter that the journal shows before it is durable is told of only then.
+func TestS2_deadLettersWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var gate chan struct{}
+		w.wrap = func(b journal.Backend) journal.Backend { return early{b, &gate} }
+		w.stop()
+		w.start()
+		w.peer("peer", func(context.Context, *effects.Request) error {
+			gate = make(chan struct{})
+			return retry.Permanent(errors.New("down"))
+		})
+		w.do("a", call("peer"))
+		synctest.Wait()
+		shown := 0
+		for _, err := range journal.Letters(w.journal, journal.ModuleID{Tenant: "default", Module: "script"}) {
+			require.NoError(t, err)
+			shown++
+		}
+		require.Equal(t, 1, shown, "the journal has it")
+		var found atomic.Int64
+		found.Store(-1)
+		go func() {
+			list, err := w.host.DeadLetters(host.DeadLetterFilter{}, 0)
+			require.NoError(t, err)
+			found.Store(int64(len(list)))
+		}()
+		synctest.Wait()
+		require.EqualValues(t, -1, found.Load(), "an answer before the watermark")
+		close(gate)
+		synctest.Wait()
+		require.EqualValues(t, 1, found.Load())
+	})
+}
+
 func TestE8_cancelTakenBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		g := &gated{gate: make(chan struct{})}

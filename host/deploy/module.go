@@ -84,6 +84,16 @@ func (m *Module) Place(key string) *Place {
 // Places are all that the module has, one for each shard.
 func (m *Module) Places() []*Place { return m.places }
 
+// Settle returns when all that its stores have enqueued is durable or lost. Errors are *abi.Error.
+func (m *Module) Settle(ctx context.Context) error {
+	for _, p := range m.places {
+		if err := p.Shard.Settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Info describes the active revision.
 func (m *Module) Info() Info { return m.active.Load().info(true) }
 
