@@ -79,6 +79,9 @@ func (h *Host) Health() Health {
 	if h.closing.Load() {
 		health.worsen(Unhealthy, "the host is shutting down")
 	}
+	if full := h.full.Load(); full != nil {
+		health.worsen(Unhealthy, full.Text)
+	}
 	h.judge(&health, "the host", h.registry.Modules(""), "")
 	return health
 }

@@ -58,6 +58,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 
 	flags.IntVar(&h.TrapLimit, "trap-limit", host.DefaultTrapLimit, "traps on one feedback, one after another, that halt its store")
 	flags.IntVar(&h.MaxDeadLetters, "max-dead-letters", host.DefaultMaxDeadLetters, "dead letters that a module may have; beyond, none are kept")
+	flags.Int64Var(&h.ReserveBytes, "reserve-bytes", 0, "room on the disk of --data that is left to what is under way; below 0 none (default: 1 GiB, or 5 % if that is less)")
 	flags.Uint64Var(&h.KeyActions, "key-actions", host.DefaultKeyActions, "for how many of its actions a store remembers the idempotency keys of its callers")
 	flags.DurationVar(&h.KeyAge, "key-age", host.DefaultKeyAge, "and for how long")
 	flags.IntVar(&h.CascadeLimit, "cascade-limit", host.DefaultCascadeLimit, "actions that may cause one another, one after another")

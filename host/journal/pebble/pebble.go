@@ -48,6 +48,8 @@ type Config struct {
 type Backend struct {
 	reader
 	db       *pebble.DB
+	fs       vfs.FS
+	dir      string
 	lock     io.Closer
 	faults   *faults
 	tails    tails
@@ -91,7 +93,7 @@ func open(dir string, c Config) (*Backend, error) {
 	g := &gate{FS: c.FS, faults: newFaults(c.OnFatal)}
 	o := options(c, g)
 	o.Lock = lock
-	b := &Backend{lock: lock, faults: g.faults, recovery: recovery, durability: pebble.Sync}
+	b := &Backend{fs: c.FS, dir: dir, lock: lock, faults: g.faults, recovery: recovery, durability: pebble.Sync}
 	opened := make(chan error, 1)
 	go func() {
 		db, err := pebble.Open(dir, o)
