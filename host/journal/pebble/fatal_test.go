@@ -57,22 +57,24 @@ func TestFailure_S14(t *testing.T) {
 	apply := func(b *pebble.Backend) error { return b.Apply(record(11, 10)) }
 	flush := func(b *pebble.Backend) error { _, err := b.Pebble().AsyncFlush(); return err }
 	for name, c := range map[string]struct {
-		fault
+		*fault
 		strike func(*pebble.Backend) error
 	}{
-		"sync of the log":       {fault{file: ".log", ops: syncs}, apply},
-		"write of the log":      {fault{file: ".log", ops: writes}, apply},
-		"sync of the manifest":  {fault{file: "MANIFEST-", ops: syncs}, flush},
-		"write of the manifest": {fault{file: "MANIFEST-", ops: writes}, flush},
+		"sync of the log":       {&fault{file: ".log", ops: syncs}, apply},
+		"write of the log":      {&fault{file: ".log", ops: writes}, apply},
+		"sync of the manifest":  {&fault{file: "MANIFEST-", ops: syncs}, flush},
+		"write of the manifest": {&fault{file: "MANIFEST-", ops: writes}, flush},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := vfs.NewCrashableMem()
 			told := make(chan error, 2)
-			b := open(t, inject(disk, &c.fault), pebble.Config{OnFatal: func(err error) { told <- err }})
+			b := open(t, inject(disk, c.fault), pebble.Config{OnFatal: func(err error) { told <- err }})
 			for seq := range uint64(10) {
 				require.NoError(t, b.Apply(record(seq+1, 10)))
 			}
 			require.NoError(t, b.Err())
+			// What Open has flushed is compacted now, and not while the fault is on: then the flush itself would be held.
+			require.NoError(t, b.Pebble().Compact(t.Context(), []byte{0}, []byte{0xff}, false))
 			c.on.Store(true)
 			struck := c.strike(b)
 			fatal := <-told
@@ -128,8 +130,21 @@ func TestFailure_ofATable(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-// child, when set, has this test binary be a host that loses its disk in the way of that name.
+// child, when set, has a test be another process: a host, which ends with code 3.
 const child = "CRHOST_TEST_PEBBLE_CHILD"
+
+// runChild runs the test once more as another process, and returns what that said.
+func runChild(t *testing.T, what string) string {
+	t.Helper()
+	test, _, _ := strings.Cut(t.Name(), "/")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+test+"$", "-test.timeout", "60s")
+	cmd.Env = append(os.Environ(), child+"="+what)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "%s", out)
+	require.Equal(t, 3, exit.ExitCode(), "%s", out)
+	return string(out)
+}
 
 // Failures after which something in Pebble never returns take a process of their own. It ends as a host does: not by Pebble, with an
 // answer for everybody who waits, and with the backend closed.
@@ -145,13 +160,8 @@ func TestFailure_endsTheProcess(t *testing.T) {
 	}
 	for name := range faults {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run", "^TestFailure_endsTheProcess$")
-			cmd.Env = append(os.Environ(), child+"="+name)
-			out, err := cmd.CombinedOutput()
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit, "%s", out)
-			require.Equal(t, 3, exit.ExitCode(), "%s", out)
-			require.Regexp(t, `^pebble journal: \w+ \S+: input/output error\n$`, string(out))
+			out := runChild(t, name)
+			require.Regexp(t, `^pebble journal: \w+ \S+: input/output error\n$`, out)
 		})
 	}
 }

@@ -33,7 +33,7 @@ const retryPause = 100 * time.Millisecond
 type gate struct {
 	vfs.FS
 	faults *faults
-	slow   atomic.Bool // a table could not be written: pause before the next
+	slow   atomic.Bool // a flush or compaction has failed: pause before the next table
 }
 
 // faults is the first failure that nobody can go on from.
@@ -105,7 +105,7 @@ func (g *gate) classOf(name string) class {
 	switch {
 	case strings.HasSuffix(base, ".log"):
 		return classLog
-	case strings.HasPrefix(base, "MANIFEST-"), strings.HasPrefix(base, "marker."):
+	case strings.HasPrefix(base, "MANIFEST-"), g.isMarker(name):
 		return classManifest
 	}
 	return classTable
@@ -114,7 +114,7 @@ func (g *gate) classOf(name string) class {
 // change passes a change of names through the gate.
 func (g *gate) change(c class, op, name string, do func() error) error {
 	if g.faults.reason() == nil {
-		if g.slow.Swap(false) {
+		if c == classTable && g.slow.Swap(false) {
 			time.Sleep(retryPause)
 		}
 		err := do()
@@ -145,7 +145,24 @@ func (g *gate) open(c class, op, name string, do func() (vfs.File, error)) (f vf
 }
 
 func (g *gate) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if g.isMarker(name) {
+		if err := g.syncDir(g.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
 	return g.open(g.classOf(name), "create", name, func() (vfs.File, error) { return g.FS.Create(name, category) })
+}
+
+// isMarker says that the file's name names another file: Pebble's present manifest. Pebble syncs the names of both at once; when power loss keeps the marker
+// only, it does not open any more. So the directory is synced before a marker is made.
+func (g *gate) isMarker(name string) bool { return strings.HasPrefix(g.PathBase(name), "marker.") }
+
+func (g *gate) syncDir(name string) error {
+	d, err := g.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (g *gate) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {

@@ -28,7 +28,7 @@ func options(c Config, g *gate) *pebble.Options {
 		FormatMajorVersion: pebble.FormatTableFormatV6,
 
 		Logger:        &logger{faults: g.faults, onError: c.OnError},
-		EventListener: events(c.OnError),
+		EventListener: events(c.OnError, g),
 
 		CacheSize:    c.CacheBytes,
 		MaxOpenFiles: maxOpenFiles,
@@ -84,10 +84,13 @@ func (l *logger) Fatalf(format string, args ...any) {
 }
 
 // events tells of what Pebble goes on from. By default damage in a table would be fatal: here its readers get it.
-func events(onError func(error)) *pebble.EventListener {
+func events(onError func(error), g *gate) *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { tell(onError, err) },
-		DataCorruption:  func(info pebble.DataCorruptionInfo) { tell(onError, fmt.Errorf("%s: %w", info.Path, info.Details)) },
+		BackgroundError: func(err error) {
+			g.slow.Store(true)
+			tell(onError, err)
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) { tell(onError, fmt.Errorf("%s: %w", info.Path, info.Details)) },
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +44,18 @@ type Config struct {
 	FS vfs.FS
 }
 
+// Validate returns all that is wrong with a Config.
+func (c Config) Validate() error {
+	var faults []error
+	if c.CacheBytes < 0 {
+		faults = append(faults, fmt.Errorf("CacheBytes: %d is below zero", c.CacheBytes))
+	}
+	if c.MemTableBytes < 0 || c.MemTableBytes > math.MaxUint32 {
+		faults = append(faults, fmt.Errorf("MemTableBytes: %d is not between 0 and %d", c.MemTableBytes, uint32(math.MaxUint32)))
+	}
+	return errors.Join(faults...)
+}
+
 // Backend is a journal on disk. It may be used by many goroutines.
 type Backend struct {
 	reader
@@ -62,7 +74,7 @@ var _ journal.Backend = (*Backend)(nil)
 
 // Open opens the journal in a directory, which is created when there is none. Its error is [ErrLocked] when another host has it, [ErrForeign]
 // when the directory holds something else, journal.ErrCorrupt when what was synced is damaged, and journal.ErrFormat when a newer program
-// wrote it.
+// wrote it. When the disk cannot be written, the directory may stay locked until the process ends.
 func Open(dir string, c Config) (*Backend, error) {
 	b, err := open(dir, c)
 	if err != nil {
@@ -72,6 +84,9 @@ func Open(dir string, c Config) (*Backend, error) {
 }
 
 func open(dir string, c Config) (*Backend, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
 	c.MemTableBytes = cmp.Or(c.MemTableBytes, DefaultMemTableBytes)
 	if c.FS == nil {
@@ -81,10 +96,7 @@ func open(dir string, c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	recovery, err := Recovery{}, forgetUnfinished(c.FS, dir)
-	if err == nil {
-		recovery, err = readLogs(c.FS, dir)
-	}
+	recovery, err := readLogs(c.FS, dir)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -167,30 +179,6 @@ func makeDir(fs vfs.FS, dir string) error {
 func exists(fs vfs.FS, name string) bool {
 	_, err := fs.Stat(name)
 	return err == nil
-}
-
-// forgetUnfinished removes the markers of a Pebble whose creation was cut short: Pebble writes its manifest and a marker that names it, and syncs the names
-// of both at once, so a crash may keep the marker and lose the manifest. Then it refuses to open. Nothing else is there yet.
-func forgetUnfinished(fs vfs.FS, dir string) error {
-	names, err := fs.List(dir)
-	if err != nil {
-		return err
-	}
-	var markers []string
-	for _, name := range names {
-		switch {
-		case strings.HasPrefix(name, "marker."):
-			markers = append(markers, name)
-		case strings.HasPrefix(name, "MANIFEST-"), strings.HasSuffix(name, ".log"), strings.HasSuffix(name, ".sst"):
-			return nil
-		}
-	}
-	for _, name := range markers {
-		if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // layout checks the version of the layout, and writes it into an empty Pebble.
