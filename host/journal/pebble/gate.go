@@ -25,7 +25,8 @@ const retryPause = 100 * time.Millisecond
 //
 //	log       write, sync     the error: Pebble's log writer hands it to all who wait
 //	log       create, close   never returns: Pebble panics on an error while it changes logs
-//	manifest  anything        waits for Close: Pebble calls Fatalf on an error, with its mutex held
+//	manifest  anything        never returns: Pebble calls Fatalf on an error, with its mutex held, and is inconsistent after it
+//	directory sync            never returns: it may be for either
 //	the rest  create, rename  waits for Close: a failed flush would be tried again at once
 //	the rest  write, sync     the error: it may be holding what Close waits for
 //
@@ -127,7 +128,7 @@ func (g *gate) change(c class, op, name string, do func() error) error {
 		}
 		_ = g.faults.die(fmt.Errorf("%s %s: %w", op, name, err))
 	}
-	if c == classLog {
+	if c != classTable {
 		g.faults.never()
 	}
 	return g.faults.wait()
@@ -241,11 +242,8 @@ func (f *file) write(op string, do func() error) error {
 			return err
 		}
 	}
-	switch f.class {
-	case classDir:
-		faults.never() // it may be the one of a new log
-	case classManifest:
-		return faults.wait()
+	if f.class == classDir || f.class == classManifest {
+		faults.never()
 	}
 	return errCutOff
 }
@@ -269,11 +267,15 @@ func (f *file) WriteAt(p []byte, offset int64) (n int, err error) {
 func (f *file) Sync() error     { return f.write("sync", f.File.Sync) }
 func (f *file) SyncData() error { return f.write("sync", f.File.SyncData) }
 
+// SyncTo promises nothing, and is called in closing a log: its failure shows in that.
 func (f *file) SyncTo(length int64) (full bool, err error) {
 	err = f.write("sync", func() error {
 		full, err = f.File.SyncTo(length)
 		return err
 	})
+	if f.class == classLog {
+		return full && err == nil, nil
+	}
 	return full, err
 }
 

@@ -17,11 +17,13 @@ import (
 	"github.com/crhost/crhost/host/journal"
 )
 
-// ErrLocked: another host has the directory open, in this process or another.
-var ErrLocked = errors.New("another host has the journal open")
+var (
+	// ErrLocked: another host has the directory open, in this process or another.
+	ErrLocked = errors.New("another host has the journal open")
 
-// ErrForeign: the directory holds a Pebble that is no journal.
-var ErrForeign = errors.New("not a journal")
+	// ErrForeign: the directory holds a Pebble that is no journal.
+	ErrForeign = errors.New("not a journal")
+)
 
 // Config is optional in all its fields.
 type Config struct {
@@ -219,7 +221,7 @@ func (b *Backend) Err() error { return b.faults.reason() }
 const closePatience = time.Second
 
 // Close ends the backend. It waits for calls that are under way, iterations included. Snapshots that are still open are an error. It returns
-// why the backend is dead when it is, and then Pebble may not have let go of the directory: the process should end.
+// why the backend is dead when it is; then some of Pebble's goroutines and the lock may stay until the process ends, as it should.
 func (b *Backend) Close() error {
 	if !b.use.end() {
 		return b.ended
