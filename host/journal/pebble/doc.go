@@ -23,7 +23,7 @@
 //
 // # When it fails
 //
-//	                log or manifest cannot be written or synced,
+//	                log or manifest cannot be written or synced, or no table for long,
 //	                Pebble calls Fatalf, a record does not follow
 //	        Apply   +---------------------------------------------+
 //	       +-----+  |                                             v
@@ -39,7 +39,7 @@
 // of the batch may have reached the log. Who wants to refuse for lack of space does it before he enqueues.
 //
 // A flush or compaction that fails loses nothing: Pebble tries again for ever, here with a pause, and Config.OnError is told. While it cannot
-// flush, its memory fills up, and then Apply waits.
+// flush, its memory fills up, and then Apply waits. When it waits and flushes go on failing for some seconds, that is the end as well.
 //
 // # What is found after a crash
 //

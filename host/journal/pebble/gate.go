@@ -35,6 +35,26 @@ type gate struct {
 	vfs.FS
 	faults *faults
 	slow   atomic.Bool // a flush or compaction has failed: pause before the next table
+
+	stalled atomic.Bool  // writers wait for flushes
+	failed  atomic.Int64 // flushes and compactions, since writers wait
+}
+
+// failedWhileStalled is how many failures in a row writers wait for, some seconds with the pauses.
+const failedWhileStalled = 30
+
+// retrying is told that Pebble is about to try again what has failed. When nobody can write meanwhile, and it goes on failing, that is the end.
+func (g *gate) retrying(err error) {
+	g.slow.Store(true)
+	if g.stalled.Load() && g.failed.Add(1) >= failedWhileStalled {
+		_ = g.faults.die(fmt.Errorf("batches wait for a flush, which failed %d times: %w", failedWhileStalled, err))
+	}
+}
+
+// stall is told when writers begin and end to wait.
+func (g *gate) stall(on bool) {
+	g.failed.Store(0)
+	g.stalled.Store(on)
 }
 
 // faults is the first failure that nobody can go on from.

@@ -89,10 +89,12 @@ func (l *logger) Fatalf(format string, args ...any) {
 func events(onError func(error), g *gate) *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			g.slow.Store(true)
+			g.retrying(err)
 			tell(onError, err)
 		},
-		DataCorruption: func(info pebble.DataCorruptionInfo) { tell(onError, fmt.Errorf("%s: %w", info.Path, info.Details)) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { g.stall(true) },
+		WriteStallEnd:   func() { g.stall(false) },
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { tell(onError, fmt.Errorf("%s: %w", info.Path, info.Details)) },
 	}
 }
 
