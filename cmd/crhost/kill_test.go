@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ import (
 type killed struct {
 	t     *testing.T
 	args  []string
+	errs  *bytes.Buffer // nil: to those of the test
 	cmd   *exec.Cmd
 	url   string
 	began time.Time
@@ -116,6 +118,9 @@ func (k *killed) now() int64 { return int64(time.Since(k.began)) }
 func (k *killed) start() {
 	k.cmd = exec.Command("crhost", k.args...) // this test's own, see TestMain
 	k.cmd.Stderr = os.Stderr
+	if k.errs != nil {
+		k.cmd.Stderr = k.errs
+	}
 	out, err := k.cmd.StdoutPipe()
 	require.NoError(k.t, err)
 	require.NoError(k.t, k.cmd.Start())
