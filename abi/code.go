@@ -36,6 +36,7 @@ const (
 	// The host.
 	CodeShuttingDown   Code = "shutting_down"   // the host takes no more actions
 	CodeBatchFailed    Code = "batch_failed"    // the journal refused the batch; nothing of it was kept
+	CodeStorageFull    Code = "storage_full"    // the disk has only its reserve left, which is for what is under way
 	CodeUnknownOutcome Code = "unknown_outcome" // the journal died; the action may or may not have been kept
 	CodeInternal       Code = "internal"        // a fault of the host
 	CodeCanceled       Code = "canceled"        // the caller went away
@@ -57,7 +58,7 @@ func Codes() []Code {
 		CodeRejected, CodeBadAction, CodeMalformed, CodeTooLarge, CodeUnknownAction, CodeInternalAction, CodeBadAddress, CodeBadRequest, CodeIdempotencyMismatch,
 		CodeTrapped, CodeInvalidEffect, CodeUndeclaredEffect, CodeCascade,
 		CodeNotFound, CodeHalted, CodeDiverged, CodeStateUnreadable, CodeTrapping, CodeOverloaded, CodeNever, CodeTimeout,
-		CodeShuttingDown, CodeBatchFailed, CodeUnknownOutcome, CodeInternal, CodeCanceled,
+		CodeShuttingDown, CodeBatchFailed, CodeStorageFull, CodeUnknownOutcome, CodeInternal, CodeCanceled,
 		CodeBadModule, CodeSchemaChanged, CodeBusy,
 		CodeForeignOrigin, CodeUnsupportedMediaType, CodeMethodNotAllowed,
 	}

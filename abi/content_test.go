@@ -2,9 +2,11 @@ package abi_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -132,6 +134,59 @@ func TestEffects_roundTrip(t *testing.T) {
 	require.Nil(t, got)
 }
 
+// Texts of every length survive, wherever they lie in what is copied for them, and whatever becomes of the bytes they were read from.
+func TestEffects_texts(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	text := func() string {
+		b := make([]byte, rnd.IntN(2)*rnd.IntN(10+rnd.IntN(300)))
+		for i := range b {
+			b[i] = byte('a' + rnd.IntN(26))
+		}
+		return string(b)
+	}
+	for range 1000 {
+		list := make([]abi.Effect, 1+rnd.IntN(5))
+		for i := range list {
+			list[i] = abi.Effect{
+				Kind: abi.KindCall, ID: text(), Target: "t" + text(), OK: text(), Err: text(), Retry: text(), Key: text(),
+				Body: pack.AppendString(nil, text()),
+			}
+		}
+		b := abi.AppendEffects(make([]byte, 0, rnd.IntN(2000)), list)
+		got, err := abi.DecodeEffects(b)
+		require.NoError(t, err)
+		require.Equal(t, list, got)
+		clear(b)
+		for i := range got {
+			got[i].Body = list[i].Body
+		}
+		require.Equal(t, list, got)
+	}
+}
+
+func TestEffects_everyField(t *testing.T) {
+	want := abi.Effect{
+		Kind: abi.KindAppend, ID: "i", Target: "t", OK: "o", Err: "e", Retry: "r", Timeout: 1, After: 2, Key: "k", Expect: new(int64), From: 3,
+		Body: []byte{4}, Events: [][]byte{{0x80}},
+	}
+	b := want.Append(nil)
+	r := pack.NewReader(b)
+	require.Equal(t, 13, r.MapLen())
+	got, err := abi.DecodeEffect(b)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	want = abi.Effect{Kind: abi.KindParallel, Children: []abi.Effect{}}
+	require.Equal(t, "\x82\xa4kind\xa8parallel\xa8children\x90", string(want.Append(nil)))
+	require.Equal(t, "\x81\xa4kind\xa0", string(new(abi.Effect).Append(nil)), "refused by whoever reads it")
+}
+
+// A small tree takes the list and one copy of its texts.
+func TestDecodeEffects_allocates(t *testing.T) {
+	b := abi.AppendEffects(nil, []abi.Effect{{Kind: abi.KindCall, ID: "pay", Target: "payments.charge", OK: "paid", Err: "failed", Body: []byte{0x80}}})
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = abi.DecodeEffects(b) }), 2.0)
+}
+
 func TestEffects_errors(t *testing.T) {
 	nested := abi.Effect{Kind: abi.KindNone}
 	for range abi.MaxEffectDepth {
@@ -250,6 +305,28 @@ func TestError(t *testing.T) {
 		require.True(t, abi.ValidCode([]byte(code)), code)
 		require.False(t, seen[code], "one code, one meaning: %s", code)
 		seen[code] = true
+	}
+}
+
+func BenchmarkDecodeEffects(b *testing.B) {
+	call := abi.Effect{Kind: abi.KindCall, Target: "echo", OK: "done", Body: []byte{0x80}}
+	pay := abi.Effect{
+		Kind: abi.KindCall, ID: "pay-1234", Target: "payments.charge", OK: "paid", Err: "failed", Retry: "slow", Timeout: time.Minute,
+		Body: pack.AppendString(nil, strings.Repeat("x", 100)),
+	}
+	for _, c := range []struct {
+		tree string
+		list []abi.Effect
+	}{{"call", []abi.Effect{call}}, {"pay", []abi.Effect{pay}}, {"256pay", slices.Repeat([]abi.Effect{pay}, 256)}} {
+		b.Run("tree="+c.tree, func(b *testing.B) {
+			in := abi.AppendEffects(nil, c.list)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := abi.DecodeEffects(in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

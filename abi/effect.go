@@ -51,56 +51,76 @@ type Effect struct {
 	Children []Effect      // children: of parallel and sequential
 }
 
-// Append appends the encoding of e. Guests pay for each call in it, so that keys are written as they are encoded.
+// Append appends the encoding of e. Guests pay for each call, so that keys are written as bytes and nothing is called for what is absent. There are at
+// most 15 fields: their number, known at the end, fits the first byte.
 func (e *Effect) Append(b []byte) []byte {
-	n := 1 + count(e.ID != "") + count(e.Target != "") + count(e.OK != "") + count(e.Err != "") + count(e.Retry != "") +
-		count(e.Timeout != 0) + count(e.After != 0) + count(e.Key != "") + count(e.Expect != nil) + count(e.From != 0) +
-		count(e.Body != nil) + count(e.Events != nil) + count(e.Children != nil)
-	b = pack.AppendMapLen(b, n)
-	b = appendText(b, "\xa4kind", string(e.Kind))
-	b = appendText(b, "\xa2id", e.ID)
-	b = appendText(b, "\xa6target", e.Target)
-	b = appendText(b, "\xa2ok", e.OK)
-	b = appendText(b, "\xa3err", e.Err)
-	b = appendText(b, "\xa5retry", e.Retry)
-	b = appendText(b, "\xa3key", e.Key)
+	head, n := len(b), byte(1)
+	b = appendText(append(b, 0x80, 0xa4, 'k', 'i', 'n', 'd'), string(e.Kind))
+	if e.ID != "" {
+		b = appendText(append(b, 0xa2, 'i', 'd'), e.ID)
+		n++
+	}
+	if e.Target != "" {
+		b = appendText(append(b, 0xa6, 't', 'a', 'r', 'g', 'e', 't'), e.Target)
+		n++
+	}
+	if e.OK != "" {
+		b = appendText(append(b, 0xa2, 'o', 'k'), e.OK)
+		n++
+	}
+	if e.Err != "" {
+		b = appendText(append(b, 0xa3, 'e', 'r', 'r'), e.Err)
+		n++
+	}
+	if e.Retry != "" {
+		b = appendText(append(b, 0xa5, 'r', 'e', 't', 'r', 'y'), e.Retry)
+		n++
+	}
+	if e.Key != "" {
+		b = appendText(append(b, 0xa3, 'k', 'e', 'y'), e.Key)
+		n++
+	}
 	if e.Timeout != 0 {
-		b = pack.AppendInt(append(b, "\xa7timeout"...), int64(e.Timeout))
+		b = pack.AppendInt(append(b, 0xa7, 't', 'i', 'm', 'e', 'o', 'u', 't'), int64(e.Timeout))
+		n++
 	}
 	if e.After != 0 {
-		b = pack.AppendInt(append(b, "\xa5after"...), int64(e.After))
+		b = pack.AppendInt(append(b, 0xa5, 'a', 'f', 't', 'e', 'r'), int64(e.After))
+		n++
 	}
 	if e.Expect != nil {
-		b = pack.AppendInt(append(b, "\xa6expect"...), *e.Expect)
+		b = pack.AppendInt(append(b, 0xa6, 'e', 'x', 'p', 'e', 'c', 't'), *e.Expect)
+		n++
 	}
 	if e.From != 0 {
-		b = pack.AppendUint(append(b, "\xa4from"...), e.From)
+		b = pack.AppendUint(append(b, 0xa4, 'f', 'r', 'o', 'm'), e.From)
+		n++
 	}
 	if e.Body != nil {
-		b = append(append(b, "\xa4body"...), e.Body...)
+		b = append(append(b, 0xa4, 'b', 'o', 'd', 'y'), e.Body...)
+		n++
 	}
 	if e.Events != nil {
-		b = pack.AppendArrayLen(append(b, "\xa6events"...), len(e.Events))
+		b = pack.AppendArrayLen(append(b, 0xa6, 'e', 'v', 'e', 'n', 't', 's'), len(e.Events))
 		for _, event := range e.Events {
 			b = append(b, event...)
 		}
+		n++
 	}
 	if e.Children != nil {
-		b = AppendEffects(append(b, "\xa8children"...), e.Children)
+		b = AppendEffects(append(b, 0xa8, 'c', 'h', 'i', 'l', 'd', 'r', 'e', 'n'), e.Children)
+		n++
 	}
+	b[head] |= n
 	return b
 }
 
-// appendText appends a field of text, unless that is empty; key is encoded.
-func appendText(b []byte, key, value string) []byte {
-	if value == "" {
-		return b
+// appendText is pack.AppendString in one call.
+func appendText(b []byte, text string) []byte {
+	if len(text) > 31 {
+		return pack.AppendString(b, text)
 	}
-	b = append(b, key...)
-	if len(value) < 32 {
-		return append(append(b, 0xa0|byte(len(value))), value...)
-	}
-	return pack.AppendString(b, value)
+	return append(append(b, 0xa0|byte(len(text))), text...)
 }
 
 // AppendEffects appends a list of effects as a msgpack array.
@@ -112,13 +132,6 @@ func AppendEffects(b []byte, effects []Effect) []byte {
 	return b
 }
 
-func count(present bool) int {
-	if present {
-		return 1
-	}
-	return 0
-}
-
 // EffectError says that bytes are not an effect list of this ABI.
 type EffectError struct {
 	Offset int    // in the effects section, bytes
@@ -128,12 +141,12 @@ type EffectError struct {
 func (e *EffectError) Error() string { return format("effects at byte %d: %s", e.Offset, e.What) }
 
 // DecodeEffects reads an effects section: nothing, or a msgpack array of effects. It checks the bounds on leaves and depth and that each
-// kind has the fields it needs; Body and Events alias b. Errors are *EffectError.
+// kind has the fields it needs; Body and Events alias b, texts do not. Errors are *EffectError.
 func DecodeEffects(b []byte) ([]Effect, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	d := effectDecoder{Reader: pack.NewReader(b)}
+	d := effectDecoder{Reader: pack.NewReader(b), all: b}
 	effects := d.list(1)
 	d.End()
 	if err, ok := d.Err().(*pack.SyntaxError); ok {
@@ -153,6 +166,9 @@ func DecodeEffect(b []byte) (Effect, error) {
 
 type effectDecoder struct {
 	pack.Reader
+	all    []byte // what is read
+	copied string // of all, from the offset at: texts are parts of it
+	at     int
 	leaves int
 	others int // none and the combinators: a tree of nothing else would be bounded by its bytes alone
 }
@@ -168,17 +184,19 @@ func (d *effectDecoder) list(depth int) []Effect {
 			d.Fail(format("more than %d effects in one list", MaxLeaves))
 			break
 		}
-		effects = append(effects, d.effect(depth))
+		effects = append(effects, Effect{})
+		d.effect(&effects[i], depth)
 	}
 	return effects
 }
 
-func (d *effectDecoder) effect(depth int) Effect {
-	var e Effect
+func (d *effectDecoder) effect(e *Effect, depth int) {
+	var r *rule
 	for i := d.MapLen(); i > 0 && d.OK(); i-- {
-		switch name := string(d.Str()); name {
+		name := d.Str()
+		switch string(name) {
 		case "kind":
-			e.Kind = Kind(d.Str())
+			e.Kind, r = d.kind()
 		case "id":
 			e.ID = d.text()
 		case "target":
@@ -207,21 +225,40 @@ func (d *effectDecoder) effect(depth int) Effect {
 		case "children":
 			e.Children = d.list(depth + 1)
 		default:
-			d.Fail(format("unknown field %q", clip(name, MaxNameBytes)))
+			d.Fail(format("unknown field %q", clip(string(name), MaxNameBytes)))
 		}
 	}
 	if d.OK() {
-		d.check(&e)
+		d.check(e, r)
 	}
-	return e
 }
+
+// kind reads a kind, and finds its rule.
+func (d *effectDecoder) kind() (Kind, *rule) {
+	name := d.Str()
+	if r := ruleOf(Kind(name)); r != nil {
+		return r.kind, r
+	}
+	return Kind(name), nil
+}
+
+// copyBytes is how much is copied at once for texts. They mostly lie together, before the body; a text keeps no more than this from being freed.
+const copyBytes = 96
 
 func (d *effectDecoder) text() string {
 	s := d.Str()
 	if len(s) > MaxMetaBytes {
 		d.Fail(format("a text of %d bytes, the limit is %d", len(s), MaxMetaBytes))
 	}
-	return string(s)
+	end := d.Pos()
+	start := end - len(s)
+	if len(s) == 0 {
+		return ""
+	}
+	if end > d.at+len(d.copied) {
+		d.at, d.copied = start, string(d.all[start:max(end, min(start+copyBytes, len(d.all)))])
+	}
+	return d.copied[start-d.at : end-d.at]
 }
 
 func (d *effectDecoder) duration() time.Duration {
@@ -245,40 +282,55 @@ func (d *effectDecoder) events() [][]byte {
 	return events
 }
 
-// needs says which fields each kind cannot do without.
-var needs = map[Kind]struct{ target, body, children, events, id bool }{
-	KindNone:       {},
-	KindCall:       {target: true},
-	KindDelay:      {body: true},
-	KindParallel:   {children: true},
-	KindSequential: {children: true},
-	KindPublish:    {target: true, body: true},
-	KindAppend:     {target: true, events: true},
-	KindLoad:       {target: true},
-	KindProject:    {target: true, body: true},
-	KindDispatch:   {target: true, body: true},
-	KindCancel:     {id: true},
+// rule says which fields a kind cannot do without.
+type rule struct {
+	kind                               Kind
+	target, body, children, events, id bool
 }
 
-func (d *effectDecoder) check(e *Effect) {
-	need, known := needs[e.Kind]
+var rules = [...]rule{
+	{kind: KindNone},
+	{kind: KindCall, target: true},
+	{kind: KindDelay, body: true},
+	{kind: KindParallel, children: true},
+	{kind: KindSequential, children: true},
+	{kind: KindPublish, target: true, body: true},
+	{kind: KindAppend, target: true, events: true},
+	{kind: KindLoad, target: true},
+	{kind: KindProject, target: true, body: true},
+	{kind: KindDispatch, target: true, body: true},
+	{kind: KindCancel, id: true},
+}
+
+// ruleOf is the rule of a kind; nil = there is no such kind.
+func ruleOf(kind Kind) *rule {
+	for i := range rules {
+		if rules[i].kind == kind {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+// check checks what was read against the rule of its kind.
+func (d *effectDecoder) check(e *Effect, r *rule) {
 	missing := func(field string) { d.Fail(format("a %s without %s", string(e.Kind), field)) }
 	switch {
 	case e.Kind == "":
 		d.Fail("an effect without kind")
-	case !known:
+	case r == nil:
 		d.Fail(format("unknown kind %q", clip(string(e.Kind), MaxNameBytes)))
-	case need.target && e.Target == "":
+	case r.target && e.Target == "":
 		missing("target")
-	case need.body && e.Body == nil:
+	case r.body && e.Body == nil:
 		missing("body")
-	case need.children && e.Children == nil:
+	case r.children && e.Children == nil:
 		missing("children")
-	case !need.children && e.Children != nil:
+	case !r.children && e.Children != nil:
 		d.Fail(format("a %s with children", string(e.Kind)))
-	case need.events && len(e.Events) == 0:
+	case r.events && len(e.Events) == 0:
 		missing("events")
-	case need.id && e.ID == "":
+	case r.id && e.ID == "":
 		missing("id")
 	}
 	if e.Kind.Leaf() {

@@ -277,7 +277,7 @@ func (m *Manifest) Validate() error {
 	}
 	kinds := make(map[Kind]bool, len(m.Effects))
 	for _, e := range m.Effects {
-		if _, known := needs[e.Kind]; !known {
+		if ruleOf(e.Kind) == nil {
 			return bad("unknown effect kind %q", clip(string(e.Kind), MaxNameBytes))
 		}
 		if kinds[e.Kind] {

@@ -38,6 +38,7 @@ const (
 	DefaultCascadeLimit     = shard.DefaultCascade
 	DefaultKeyActions       = shard.DefaultKeyActions
 	DefaultKeyAge           = shard.DefaultKeyAge
+	DefaultReserveBytes     = 1 << 30
 	DefaultMaxDeadLetters   = shard.DefaultMaxLetters
 
 	DefaultHostConcurrency   = outbox.DefaultHostConcurrency
@@ -81,6 +82,10 @@ type Config struct {
 	// to DefaultKeyActions and DefaultKeyAge.
 	KeyActions uint64
 	KeyAge     time.Duration
+
+	// ReserveBytes is how much room is left on the disk of Journal for what is under way: with less, commands are refused as storage_full, until there is more.
+	// Defaults to DefaultReserveBytes or 5 % of the file system, whichever is less; below zero is none. Only with a Journal that knows its disk.
+	ReserveBytes int64
 
 	// MaxDeadLetters is how many dead letters a module may have. Beyond, effects are given up without one: that is logged as an error, with what it was, and counted.
 	// Defaults to DefaultMaxDeadLetters.
@@ -208,7 +213,7 @@ func (c Config) String() string {
 		value any
 	}{
 		{"CacheDir", d.CacheDir}, {"CascadeLimit", d.CascadeLimit}, {"HaltOnCommandTrap", d.HaltOnCommandTrap}, {"History", d.History}, {"HostConcurrency", d.HostConcurrency}, {"KeyActions", d.KeyActions}, {"KeyAge", d.KeyAge}, {"MaxDeadLetters", d.MaxDeadLetters}, {"QueueDepth", d.QueueDepth},
-		{"RebuildFuel", d.RebuildFuel}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"Stores", d.Stores}, {"SubscriberBuffer", d.SubscriberBuffer},
+		{"RebuildFuel", d.RebuildFuel}, {"ReserveBytes", d.ReserveBytes}, {"Residents", d.Residents}, {"Shards", d.Shards}, {"Stores", d.Stores}, {"SubscriberBuffer", d.SubscriberBuffer},
 		{"TailBytes", d.TailBytes}, {"TenantConcurrency", d.TenantConcurrency}, {"TrapLimit", d.TrapLimit}, {"TrapRate", d.TrapRate},
 	} {
 		fmt.Fprintf(&b, "%s=%v\n", f.name, f.value)

@@ -162,6 +162,7 @@ type DeadLetter struct {
 	Effect      []byte // msgpack map
 	Action      []byte // what was, or would have been, fed back; nil when nothing
 	Fed         bool   // the reducer took Action: to do the effect again after it has compensated is for somebody to decide
+	Overtaken   bool   // of a publish or append: later ones of the store to the target were done, so that it would come out of order
 	Attempts    []DeadAttempt
 }
 
@@ -191,7 +192,13 @@ func (h *Host) DeadLetters(f DeadLetterFilter, limit int) ([]DeadLetter, error) 
 			if f.Key != "" && f.Key != row.Key || f.Reason != "" && f.Reason != row.Reason || f.Target != "" && f.Target != d.Kind+"="+d.Target {
 				continue
 			}
+			if err := h.overtaken(&d, m.ID(), row.ID); err != nil {
+				return nil, err
+			}
 			list = append(list, d)
+		}
+		if err := m.Settle(context.Background()); err != nil { // the journal may have shown what is not durable yet
+			return nil, err
 		}
 	}
 	slices.SortStableFunc(list, func(a, b DeadLetter) int { return a.Time.Compare(b.Time) })
@@ -218,7 +225,19 @@ func (h *Host) DeadLetter(tenant, id string) (DeadLetter, error) {
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	return deadLetter(m, journal.LetterRow{ID: letter, DeadLetter: row}), nil
+	d := deadLetter(m, journal.LetterRow{ID: letter, DeadLetter: row})
+	return d, h.overtaken(&d, m, letter)
+}
+
+// overtaken fills in Overtaken.
+func (h *Host) overtaken(d *DeadLetter, m journal.ModuleID, id journal.LetterID) (err error) {
+	if !ledger.InLane(abi.Kind(d.Kind)) {
+		return nil
+	}
+	if d.Overtaken, err = journal.Overtaken(h.backend, m, id); err != nil {
+		return &Error{Code: abi.CodeInternal, Text: "read a dead letter", Err: err}
+	}
+	return nil
 }
 
 func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID, journal.DeadLetter, error) {
@@ -227,7 +246,7 @@ func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID
 		for _, m := range h.registry.Modules(cmp.Or(tenant, abi.DefaultTenant)) {
 			row, err := journal.ReadLetter(h.backend, m.ID(), letter)
 			if err == nil {
-				return m.ID(), letter, row, nil
+				return m.ID(), letter, row, m.Settle(context.Background())
 			}
 			if !errors.Is(err, journal.ErrNotFound) {
 				return journal.ModuleID{}, letter, row, &Error{Code: abi.CodeInternal, Text: "read a dead letter", Err: err}
@@ -315,6 +334,7 @@ type OpenEffect struct {
 	Drive       int
 	Due         time.Time // of a delay that is armed; else zero
 	Held        bool      // something before it in a sequential is not done
+	Parked      time.Time // since when it waits for its target: a breaker, a budget, or the module of a dispatch; else zero
 	Correlation string
 }
 
@@ -333,7 +353,7 @@ func (s *Store) Effects(ctx context.Context) ([]OpenEffect, error) {
 		l := &o.Leaf
 		e := OpenEffect{
 			Seq: l.Seq, Index: l.Index, Key: l.Key(), Kind: string(l.Effect.Kind), Target: l.Effect.Target, ID: l.Effect.ID, Drive: int(l.Drive),
-			Held: o.Held, Correlation: l.Correlation,
+			Held: o.Held, Parked: s.host.outbox.Parked(l.Life, l.Ref), Correlation: l.Correlation,
 		}
 		if l.Due != 0 {
 			e.Due = time.Unix(0, l.Due).UTC()
@@ -397,10 +417,8 @@ func (h *Host) Targets(tenant string) []TargetStatus {
 	return h.outbox.Targets(cmp.Or(tenant, abi.DefaultTenant))
 }
 
-// SetBreaker opens or closes the circuit breaker of a target by hand, or gives it back to itself. Errors are *Error, CodeBadRequest.
+// SetBreaker opens or closes the circuit breaker of a target by hand, or gives it back to itself. Errors are *Error: CodeBadRequest when target is
+// not EFFECT=TARGET with an effect that has a breaker, CodeNotFound when no effect has had it, unless it is to be opened.
 func (h *Host) SetBreaker(tenant, target string, how Force) error {
-	if !h.outbox.SetBreaker(cmp.Or(tenant, abi.DefaultTenant), target, how) {
-		return &Error{Code: abi.CodeBadRequest, Text: "a breaker can be set to open, close or auto"}
-	}
-	return nil
+	return h.outbox.SetBreaker(cmp.Or(tenant, abi.DefaultTenant), target, how)
 }

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -60,6 +61,54 @@ func (g *gated) Apply(b *journal.Batch) error {
 }
 
 // S2, E8: a cancel that the journal does not take has cancelled nothing, also for feedback that came meanwhile.
+// early is a journal that shows a batch before it is durable, as Pebble does: until gate is closed.
+type early struct {
+	journal.Backend
+	gate *chan struct{}
+}
+
+func (e early) Apply(b *journal.Batch) error {
+	err := e.Backend.Apply(b)
+	if gate := *e.gate; gate != nil {
+		<-gate
+	}
+	return err
+}
+
+// S2: a dead letter that the journal shows before it is durable is told of only then.
+func TestS2_deadLettersWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var gate chan struct{}
+		w.wrap = func(b journal.Backend) journal.Backend { return early{b, &gate} }
+		w.stop()
+		w.start()
+		w.peer("peer", func(context.Context, *effects.Request) error {
+			gate = make(chan struct{})
+			return retry.Permanent(errors.New("down"))
+		})
+		w.do("a", call("peer"))
+		synctest.Wait()
+		shown := 0
+		for _, err := range journal.Letters(w.journal, journal.ModuleID{Tenant: "default", Module: "script"}) {
+			require.NoError(t, err)
+			shown++
+		}
+		require.Equal(t, 1, shown, "the journal has it")
+		var found atomic.Int64
+		found.Store(-1)
+		go func() {
+			list, err := w.host.DeadLetters(host.DeadLetterFilter{}, 0)
+			require.NoError(t, err)
+			found.Store(int64(len(list)))
+		}()
+		synctest.Wait()
+		require.EqualValues(t, -1, found.Load(), "an answer before the watermark")
+		close(gate)
+		synctest.Wait()
+		require.EqualValues(t, 1, found.Load())
+	})
+}
+
 func TestE8_cancelTakenBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		g := &gated{gate: make(chan struct{})}
@@ -178,6 +227,93 @@ func TestS15_deleteWithOpenEffects(t *testing.T) {
 		for row := range journal.Effects(w.journal, journal.ModuleID{Tenant: "default", Module: "script"}) {
 			require.Fail(t, "left", "%+v", row)
 		}
+	})
+}
+
+// second holds the second batch up after it is armed.
+type second struct {
+	journal.Backend
+	n    atomic.Int32
+	gate chan struct{}
+}
+
+func (s *second) Apply(b *journal.Batch) error {
+	if s.n.Add(-1) == 0 {
+		<-s.gate
+	}
+	return s.Backend.Apply(b)
+}
+
+// E2: of a dispatch that was cancelled, or whose store ended, while the other store took its action, no note is left; nor after a crash in between.
+func TestE2_lateDispatch(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"cancelled": func(w *world) { w.do("a", m{"kind": "cancel", "id": "hello"}) },
+		"cancelled among others": func(w *world) {
+			w.do("a", m{"kind": "cancel", "id": "hello"})
+			w.do("a", m{"kind": "cancel", "id": "much later"})
+		},
+		"deleted": func(w *world) { require.NoError(w, w.store("a").Delete(w.Context())) },
+		"deleted, and there again": func(w *world) {
+			require.NoError(w, w.store("a").Delete(w.Context()))
+			w.do("a", call("echo"), delay("in its place", 100*time.Hour))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				s := &second{gate: make(chan struct{})}
+				w.wrap = func(b journal.Backend) journal.Backend { s.Backend = b; return s }
+				w.crash()
+				w.load("late")
+				w.peer("peer", func(context.Context, *effects.Request) error {
+					s.n.Store(2) // behind the batch with what this feeds back comes that of the other store
+					return nil
+				})
+				w.do("a", sequential(call("peer"), hello("late")), delay("much later", 100*time.Hour))
+				synctest.Wait()
+				end(w)
+				close(s.gate)
+				synctest.Wait()
+				n := 0
+				for range w.host.Store(abi.Address{Module: "late", Key: "b"}).History(t.Context(), 0, 0) {
+					n++
+				}
+				require.Equal(t, 1, n, "it was dispatched")
+				notes := 0
+				for row, err := range journal.Effects(w.journal, journal.ModuleID{Tenant: "default", Module: "script"}) {
+					require.NoError(t, err)
+					notes += len(row.Dispatched)
+				}
+				require.Zero(t, notes)
+			})
+		})
+	}
+	t.Run("crash", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, w *world) {
+			script := journal.ModuleID{Tenant: "default", Module: "script"}
+			w.do("a", hello("late"), delay("much later", 100*time.Hour))
+			w.do("a", m{"kind": "cancel", "id": "hello"})
+			var rows []*journal.EffectRow
+			effectsThere := func() []*journal.EffectRow {
+				rows = nil
+				for row, err := range journal.Effects(w.journal, script) {
+					require.NoError(t, err)
+					rows = append(rows, row)
+				}
+				return rows
+			}
+			require.Len(t, effectsThere(), 1)
+			w.stop()
+			b := new(journal.Batch)
+			journal.PutDispatched(b, script, rows[0].Life, 1, 0, nil) // of the effect that is there
+			journal.PutDispatched(b, script, rows[0].Life, 2, 0, nil) // of one that has ended
+			journal.PutDispatched(b, script, journal.Incarnation{9}, 2, 0, nil)
+			require.NoError(t, w.journal.Apply(b))
+			require.Len(t, effectsThere(), 3)
+			w.start()
+			require.Len(t, effectsThere(), 1)
+			w.do("a", m{"kind": "cancel", "id": "much later"})
+			require.Empty(t, effectsThere())
+		})
 	})
 }
 
@@ -348,6 +484,25 @@ func TestE3_policies(t *testing.T) {
 			require.Equal(t, c.want[0] == "exhausted", time.Since(start) > 400*time.Second, "four retries at one in 100 s")
 		})
 	}
+}
+
+// A breaker is set for a target that has one, by whatever way: EFFECT=TARGET, of an effect that a handler performs.
+func TestSetBreaker_names(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, name := range []string{"", "peer", "call", "call=", "=peer", "kick=peer", "none=x", "sequential=x", "parallel=x", "delay=x", "cancel=x", "dispatch=script/a"} {
+			for _, how := range []host.Force{host.ForceOpen, host.ForceClose, host.ForceAuto} {
+				require.ErrorIs(t, w.host.SetBreaker("", name, how), &host.Error{Code: abi.CodeBadRequest}, name)
+			}
+		}
+		require.ErrorIs(t, w.host.SetBreaker("", "call=peer", "sideways"), &host.Error{Code: abi.CodeBadRequest})
+		require.ErrorIs(t, w.host.SetBreaker("", "call=peer", host.ForceClose), host.ErrNotFound)
+		require.ErrorIs(t, w.host.SetBreaker("", "call=peer", host.ForceAuto), host.ErrNotFound)
+		require.Empty(t, w.host.Targets(""), "nothing came of that")
+		for _, name := range []string{"call=peer", "publish=a/b", "append=x", "load=x", "project=x"} {
+			require.NoError(t, w.host.SetBreaker("", name, host.ForceOpen))
+			require.NoError(t, w.host.SetBreaker("", name, host.ForceAuto))
+		}
+	})
 }
 
 // D7: what an earlier revision has asked for is done under the next one; what that does not know becomes a dead letter, to be fed back to one that does.

@@ -341,6 +341,112 @@ func TestS3_correlationOfTenants(t *testing.T) {
 	})
 }
 
+// hello is a dispatch to the store b of a module.
+func hello(module string) m {
+	return m{"kind": "dispatch", "target": module + "/b", "id": "hello", "ok": "ok", "err": "err"}
+}
+
+// load deploys the script guest once more.
+func (w *world) load(module string) {
+	w.Helper()
+	_, err := w.host.Deploy(w.Context(), host.DeployRequest{Module: module, Wasm: enginetest.BuildGo(w, "./internal/guests/script")})
+	require.NoError(w, err)
+	synctest.Wait()
+}
+
+// E3: a dispatch to a module that is not loaded is parked, and goes on when the module is loaded; only one asks in between. Its health and its store's effects tell of it.
+func TestE3_dispatchToAModuleThatIsNotLoaded(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		attempts := 0
+		w.stop()
+		w.config.Observer = &observe.Observer{ModuleLoaded: func(observe.Module) *observe.ModuleHooks {
+			return &observe.ModuleHooks{Performed: func(context.Context, *observe.Performed) { attempts++ }}
+		}}
+		w.start()
+		began := time.Now().UTC()
+		var receipts []host.Receipt
+		for i := range 20 {
+			receipts = append(receipts, w.do(fmt.Sprint(i), hello("late")))
+			synctest.Wait()
+		}
+		require.Equal(t, 1, attempts, "the others know")
+		open, err := w.store("3").Effects(t.Context())
+		require.NoError(t, err)
+		require.Len(t, open, 1)
+		require.Equal(t, began, open[0].Parked)
+		require.Equal(t, host.Health{Durability: journal.InMemory, Status: host.Degraded, Reasons: []string{"module default/late is not loaded: 20 dispatches to it are parked"}}, w.host.Health())
+		require.True(t, w.host.TenantHealth("other").IsHealthy())
+		require.Empty(t, w.host.Targets(""), "there is no breaker to set")
+		time.Sleep(10*time.Hour + time.Second)
+		require.Equal(t, 601, attempts, "one a minute")
+		w.load("late")
+		for _, r := range receipts {
+			require.NoError(t, r.Wait(t.Context()))
+		}
+		require.Less(t, time.Since(began), 10*time.Hour+2*time.Second, "at once")
+		require.Equal(t, []string{"ok hello"}, w.log("3"))
+		require.True(t, w.host.Health().IsHealthy())
+	})
+}
+
+// E3: such a dispatch is dead after ParkLimit, or at once with OnOpen: deadletter. One to an address that nobody can have is dead at once.
+func TestE3_dispatchThatIsGivenUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		dies := func(store string, e m) (reason, attempt string) {
+			ctx, cancel := context.WithTimeout(t.Context(), 48*time.Hour)
+			defer cancel()
+			require.NoError(t, w.do(store, e).Wait(ctx))
+			letters, err := w.store(store).DeadLetters()
+			require.NoError(t, err)
+			require.Len(t, letters, 1)
+			require.Len(t, w.log(store), 1)
+			return letters[0].Reason, letters[0].Attempts[0].Error
+		}
+		start := time.Now()
+		reason, _ := dies("a", hello("late"))
+		require.Equal(t, "parked_too_long", reason)
+		require.Equal(t, 24*time.Hour, time.Since(start))
+		start = time.Now()
+		require.NoError(t, w.host.SetPolicy("", "dispatch", host.Policy{Retry: retry.Policy{ParkLimit: 90 * time.Second}}))
+		reason, _ = dies("b", hello("late"))
+		require.Equal(t, "parked_too_long", reason)
+		require.Equal(t, 90*time.Second, time.Since(start), "it has asked in between, and that does not count")
+
+		require.NoError(t, w.host.SetPolicy("", "dispatch", host.Policy{Retry: retry.Policy{OnOpen: retry.DeadLetter}}))
+		reason, attempt := dies("c", hello("late"))
+		require.Equal(t, "breaker_open: the module is not loaded", reason+": "+attempt)
+		reason, attempt = dies("d", hello("never"))
+		require.Equal(t, "breaker_open: not_found: tenant default has no module never", reason+": "+attempt)
+		require.NoError(t, w.host.RemovePolicy("", "dispatch"))
+		start = time.Now()
+		reason, _ = dies("e", m{"kind": "dispatch", "target": "No/such/address", "ok": "ok", "err": "err"})
+		require.Equal(t, "permanent", reason)
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// E3, E8: such a dispatch can be cancelled, and waits after a restart.
+func TestE3_dispatchThatIsParked(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.do("a", hello("late"))
+		cancelled := w.do("b", hello("late"))
+		synctest.Wait()
+		w.do("b", m{"kind": "cancel", "id": "hello"})
+		require.NoError(t, cancelled.Wait(t.Context()))
+		require.Equal(t, []string{"module default/late is not loaded: 1 dispatches to it are parked"}, w.host.Health().Reasons)
+		w.stop()
+		w.start()
+		time.Sleep(time.Hour)
+		w.load("late")
+		require.Equal(t, []string{"ok hello"}, w.log("a"))
+		require.Empty(t, w.log("b"))
+		require.NoError(t, w.host.Unload(t.Context(), "", "late"))
+		w.do("a", hello("late"))
+		w.load("late")
+		require.Equal(t, []string{"ok hello", "ok hello"}, w.log("a"))
+	})
+}
+
 // E6: publishes of one store to one topic are done one at a time, in order, whatever fails meanwhile; a dead one leaves the lane.
 func TestE6_lanes(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
@@ -360,6 +466,44 @@ func TestE6_lanes(t *testing.T) {
 		require.NoError(t, w.do("a", publish).Wait(t.Context()))
 		require.Equal(t, []string{"topic 1/0 #1.1", "topic 1/0 #1.2", "topic 1/0 #1.3", "topic 2/0 #1.1", "topic 3/0 #1.1"}, w.attempts())
 		require.Equal(t, []string{"ok topic", "err failed", "ok topic"}, w.log("a"))
+	})
+}
+
+// E6: the letter of a dead one says overtaken when later ones went on; that holds after a restart, and a redrive goes to the end of the lane.
+func TestE6_overtaken(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.peer("topic", func(_ context.Context, r *effects.Request) error { return retry.Permanent(errDown) })
+		publish := m{"kind": "publish", "target": "topic", "body": 1, "ok": "ok", "err": "err"}
+		require.NoError(t, w.do("a", publish).Wait(t.Context()))
+		require.NoError(t, w.do("b", publish).Wait(t.Context()))
+		letter := func(store string) host.DeadLetter {
+			letters, err := w.store(store).DeadLetters()
+			require.NoError(t, err)
+			require.Len(t, letters, 1)
+			one, err := w.host.DeadLetter("", letters[0].ID)
+			require.NoError(t, err)
+			require.Equal(t, letters[0], one)
+			return one
+		}
+		require.False(t, letter("a").Overtaken)
+		w.stop()
+		w.start()
+		w.peer("topic", nil)
+		require.NoError(t, w.do("a", publish).Wait(t.Context()))
+		require.True(t, letter("a").Overtaken)
+		require.False(t, letter("b").Overtaken, "another store's went on")
+		w.crash()
+		require.True(t, letter("a").Overtaken)
+
+		peer, letGo := hanging()
+		w.peer("topic", peer)
+		w.do("a", publish)
+		w.attempts()
+		require.NoError(t, w.host.RetryDeadLetter(t.Context(), "", letter("a").ID))
+		letGo()
+		synctest.Wait()
+		require.Equal(t, []string{"topic 5/0 #1.1", "topic 1/0 #2.1"}, w.attempts()[max(0, len(w.attempts())-2):])
+		require.Zero(t, w.store("a").DLQSize())
 	})
 }
 

@@ -40,6 +40,9 @@ const (
 type Health struct {
 	Status  HealthStatus
 	Reasons []string // empty when healthy
+
+	// Durability is what an acknowledgement means here: that an action is in memory, or synced to disk. Of the host's health only.
+	Durability journal.Durability
 }
 
 // IsHealthy reports whether nothing is wrong.
@@ -70,11 +73,14 @@ func (h *Health) letters(n int, of string) {
 const maxReasons = 10
 
 // Health reports on the host: a journal that takes nothing any more, a shutdown or more than 100 dead letters make it unhealthy; halted stores, 10
-// dead letters, open breakers with what is parked behind them, and attempts that fail by half degrade it.
+// dead letters, open breakers with what is parked behind them, modules that are not loaded and that dispatches wait for, and attempts that fail by half degrade it.
 func (h *Host) Health() Health {
-	health := Health{Status: Healthy}
+	health := Health{Status: Healthy, Durability: h.backend.Durability()}
 	if h.closing.Load() {
 		health.worsen(Unhealthy, "the host is shutting down")
+	}
+	if full := h.full.Load(); full != nil {
+		health.worsen(Unhealthy, full.Text)
 	}
 	h.judge(&health, "the host", h.registry.Modules(""), "")
 	return health
@@ -121,6 +127,13 @@ func (h *Host) judge(health *Health, of string, modules []*deploy.Module, tenant
 	}
 	if open > maxReasons {
 		health.worsen(Degraded, fmt.Sprintf("%d more open breakers", open-maxReasons))
+	}
+	unloaded := h.outbox.Unloaded(tenant)
+	for _, m := range unloaded[:min(len(unloaded), maxReasons)] {
+		health.worsen(Degraded, fmt.Sprintf("module %s is not loaded: %d dispatches to it are parked", m.ModuleID, m.Waiting))
+	}
+	if len(unloaded) > maxReasons {
+		health.worsen(Degraded, fmt.Sprintf("%d more modules that dispatches wait for", len(unloaded)-maxReasons))
 	}
 }
 

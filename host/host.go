@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,10 @@ type Host struct {
 	projections *projections
 	failures    failures
 	closing     atomic.Bool
+
+	full  atomic.Pointer[abi.Error] // why no commands are taken for want of room; nil when they are
+	space sync.WaitGroup            // who watches that
+	ended chan struct{}
 }
 
 // Open starts a host, with the modules that were active in its journal. The caller must call Shutdown.
@@ -41,7 +46,7 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 		return nil, fmt.Errorf("host config: %w", err)
 	}
 	config = config.withDefaults()
-	h := &Host{config: config, backend: config.Journal}
+	h := &Host{config: config, backend: config.Journal, ended: make(chan struct{})}
 	if h.backend == nil {
 		h.backend = memory.New(memory.Config{History: config.History})
 	}
@@ -57,17 +62,18 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 		return nil, errors.Join(err, h.closeEffects(ctx), h.engine.Close())
 	}
 	h.registry = deploy.New(deploy.Config{
-		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate, Leaves: h.leaves,
+		Backend: h.backend, Engine: h.engine, Observer: observer, Shards: config.Shards, TrapRate: config.TrapRate, Leaves: h.leaves, Loaded: h.outbox.Loaded,
 		Shard: shard.Config{
 			QueueDepth: config.QueueDepth, Residents: config.Residents, Stores: config.Stores, TailBytes: config.TailBytes, RebuildFuel: config.RebuildFuel,
 			Buffer: config.SubscriberBuffer, ObserveCommits: config.Journal != nil, HaltOnCommandTrap: config.HaltOnCommandTrap,
 			Moved: h.outbox.Moved, Traceparent: observer.Traceparent, TrapLimit: config.TrapLimit, MaxLetters: config.MaxDeadLetters, CascadeLimit: config.CascadeLimit,
-			KeyActions: config.KeyActions, KeyAge: config.KeyAge,
+			Full: &h.full, KeyActions: config.KeyActions, KeyAge: config.KeyAge,
 		},
 	})
 	if err := h.registry.Restore(ctx); err != nil {
 		return nil, errors.Join(err, h.outbox.Close(ctx), h.closeEffects(ctx), h.registry.Close(ctx), h.engine.Close())
 	}
+	h.watchSpace()
 	return h, nil
 }
 
@@ -244,6 +250,8 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	if h.closing.Swap(true) {
 		return nil
 	}
+	close(h.ended)
+	h.space.Wait()
 	h.registry.Refuse(&Error{Code: abi.CodeShuttingDown, Text: "the host is shutting down"})
 	err := h.outbox.Close(ctx) // what runs finishes, and feeds back
 	err = errors.Join(err, h.closeEffects(ctx), h.registry.Close(ctx))

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -58,7 +59,8 @@ func (o *origin) Performed(a *outbox.Performed) {
 	if hook == nil {
 		return
 	}
-	e := &observe.Performed{
+	e := performances.Get().(*observe.Performed)
+	*e = observe.Performed{
 		EffectStart: observe.EffectStart{Leaf: p.Module.Describe(a.Leaf), Attempt: a.Attempt, Start: a.Started},
 		Duration:    a.Took, Outcome: observe.OutcomeDone, Err: a.Err,
 	}
@@ -72,4 +74,8 @@ func (o *origin) Performed(a *outbox.Performed) {
 		e.Outcome = observe.OutcomeFailed
 	}
 	hook(a.Context, e)
+	performances.Put(e)
 }
+
+// performances are reused: an observer sees one only during its call.
+var performances = sync.Pool{New: func() any { return new(observe.Performed) }}

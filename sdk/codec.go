@@ -31,17 +31,26 @@ type Raw []byte
 // Pack encodes v the way states, actions and events are encoded. Of an interface, the value in it is encoded.
 // It panics when the type of v has no codec, see the package doc.
 func Pack[T any](v T) Raw {
+	p, at := planFor(&v)
+	if p == nil {
+		return pack.AppendNil(nil)
+	}
+	return p.append(make([]byte, 0, p.room), at, 0)
+}
+
+// planFor returns how *v is encoded and where it is: of an interface, the value in it; of nil, nil.
+func planFor[T any](v *T) (*plan, unsafe.Pointer) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() != reflect.Interface {
-		return planOf(t).append(nil, unsafe.Pointer(&v), 0)
+		return planOf(t), unsafe.Pointer(v)
 	}
-	value := reflect.ValueOf(v)
+	value := reflect.ValueOf(v).Elem().Elem()
 	if !value.IsValid() {
-		return pack.AppendNil(nil)
+		return nil, nil
 	}
 	held := reflect.New(value.Type())
 	held.Elem().Set(value)
-	return planOf(value.Type()).append(nil, held.UnsafePointer(), 0)
+	return planOf(value.Type()), held.UnsafePointer()
 }
 
 // Unpack reads what Pack wrote. It copies what it keeps; unknown map keys are skipped. v is left half written after an error.
@@ -56,6 +65,11 @@ func Unpack[T any](raw Raw, v *T) error {
 
 // PackAction encodes an action: the fields of v, a struct or map, and its type. It panics when v encodes to anything but a map.
 func PackAction[A any](typ string, v A) Raw {
+	if p, at := planFor(&v); p != nil && p.kind == kindStruct {
+		b := pack.AppendMapLen(make([]byte, 0, p.room+len(typ)+16), p.present(at)+1)
+		b = pack.AppendString(append(b, "\xa4type"...), typ)
+		return p.appendFields(b, at, 0)
+	}
 	packed := Pack(v)
 	fields := pack.NewReader(packed)
 	if fields.Peek() != pack.Map {
@@ -63,7 +77,7 @@ func PackAction[A any](typ string, v A) Raw {
 	}
 	n := fields.MapLen()
 	b := pack.AppendMapLen(make([]byte, 0, len(packed)+len(typ)+16), n+1)
-	b = pack.AppendString(pack.AppendString(b, "type"), typ)
+	b = pack.AppendString(append(b, "\xa4type"...), typ)
 	return append(b, packed[fields.Pos():]...)
 }
 

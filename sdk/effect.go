@@ -1,7 +1,9 @@
 package sdk
 
 import (
+	"reflect"
 	"time"
+	"unsafe"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/abi/pack"
@@ -14,17 +16,29 @@ type Effect struct{ node abi.Effect }
 // Effects is what a reducer returns; nil is none. The host performs them like Parallel.
 type Effects []Effect
 
+// What the commonest effects begin as. In a guest a copy is made at once, whereas a literal is first zeroed, which takes a host eight copies.
+var (
+	call     = Effect{abi.Effect{Kind: abi.KindCall}}
+	delay    = Effect{abi.Effect{Kind: abi.KindDelay}}
+	publish  = Effect{abi.Effect{Kind: abi.KindPublish}}
+	dispatch = Effect{abi.Effect{Kind: abi.KindDispatch}}
+)
+
 // None does nothing.
 func None() Effect { return Effect{abi.Effect{Kind: abi.KindNone}} }
 
 // Call performs the named operation with args, and feeds back its result.
 func Call[A any](operation string, args A) Effect {
-	return Effect{abi.Effect{Kind: abi.KindCall, Target: operation, Body: Pack(args)}}
+	e := call
+	e.node.Target, e.node.Body = operation, body(args)
+	return e
 }
 
 // Delay feeds back an action of this store after d.
 func Delay[A any](d time.Duration, typ string, action A) Effect {
-	return Effect{abi.Effect{Kind: abi.KindDelay, After: d, Body: PackAction(typ, action)}}
+	e := delay
+	e.node.After, e.node.Body = d, PackAction(typ, action)
+	return e
 }
 
 // Parallel performs effects all at once.
@@ -39,7 +53,9 @@ func Sequential(effects ...Effect) Effect {
 
 // Publish sends an event to a topic.
 func Publish[E any](topic string, event E) Effect {
-	return Effect{abi.Effect{Kind: abi.KindPublish, Target: topic, Body: Pack(event)}}
+	e := publish
+	e.node.Target, e.node.Body = topic, body(event)
+	return e
 }
 
 // Append adds events to an event stream, whatever its version is; see Expect. Each is a struct or map with a field type, a text; the host keeps
@@ -67,7 +83,9 @@ func Project(projection string, position uint64) Effect {
 
 // Dispatch sends an action to another store of the same tenant.
 func Dispatch[A any](address, typ string, action A) Effect {
-	return Effect{abi.Effect{Kind: abi.KindDispatch, Target: address, Body: PackAction(typ, action)}}
+	e := dispatch
+	e.node.Target, e.node.Body = address, PackAction(typ, action)
+	return e
 }
 
 // Cancel ends the effect of this store that has the id.
@@ -101,6 +119,18 @@ func (e Effect) Describe() abi.Effect {
 	}
 	return e.node
 }
+
+// body is Pack for what nobody changes afterwards: all structs without fields share one.
+func body[A any](v A) []byte {
+	if unsafe.Sizeof(v) == 0 {
+		if p := planOf(reflect.TypeFor[A]()); p.kind == kindStruct && len(p.fields) == 0 {
+			return noFields
+		}
+	}
+	return Pack(v)
+}
+
+var noFields = []byte{0x80}
 
 func nodes(effects []Effect) []abi.Effect {
 	list := make([]abi.Effect, len(effects))

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -16,17 +17,20 @@ import (
 type plan struct {
 	kind   kind
 	typ    reflect.Type
+	id     uintptr  // of typ
 	size   uintptr  // of one value, in bytes
 	fields []field  // of a struct, embedded ones flattened, in order
 	elem   *plan    // of a pointer, slice, array or map
 	key    *plan    // of a map
 	length int      // of an array
+	room   int      // what an encoded value mostly fits into, bytes
 	flat   bool     // assignment copies it whole: no pointers, slices or maps
 	preset []preset // what absent fields get
 }
 
 type field struct {
 	name   string
+	key    []byte // the name, encoded
 	offset uintptr
 	omit   bool // omitempty
 	plan   *plan
@@ -63,14 +67,31 @@ var (
 
 // planCache remembers the plans of a process: they depend on nothing but their type.
 type planCache struct {
-	mu    sync.Mutex // guards plans
-	plans map[reflect.Type]*plan
+	recent [64]atomic.Pointer[plan] // each the last one used of those whose types share a place: found without the lock and without hashing
+	mu     sync.Mutex               // guards plans
+	plans  map[reflect.Type]*plan
 }
 
 var plans = planCache{plans: make(map[reflect.Type]*plan)}
 
 // planOf returns the plan of typ. It panics, naming the field, when a part of typ cannot be encoded.
 func planOf(typ reflect.Type) *plan {
+	id := typeID(typ)
+	recent := &plans.recent[id/32%uintptr(len(plans.recent))]
+	p := recent.Load()
+	if p == nil || p.id != id {
+		p = plans.find(typ)
+		recent.Store(p)
+	}
+	return p
+}
+
+// typeID is the address of what describes typ: the same for the same type.
+func typeID(typ reflect.Type) uintptr {
+	return (*[2]uintptr)(unsafe.Pointer(&typ))[1] // an interface, as the language lays it out
+}
+
+func (plans *planCache) find(typ reflect.Type) *plan {
 	plans.mu.Lock()
 	defer plans.mu.Unlock()
 	if p := plans.plans[typ]; p != nil {
@@ -95,7 +116,7 @@ func (c *compiler) compile(t reflect.Type, where string) *plan {
 	if p := c.made[t]; p != nil {
 		return p
 	}
-	p := &plan{typ: t, size: t.Size()}
+	p := &plan{typ: t, id: typeID(t), size: t.Size(), room: 16}
 	c.made[t] = p
 	switch {
 	case t == timeType:
@@ -132,9 +153,11 @@ func (c *compiler) plain(p *plan, where string) {
 	case reflect.Struct:
 		p.kind = kindStruct
 		c.structFields(p, t, 0, where)
-		p.flat = true
+		p.flat, p.room = true, 8
 		for i := range p.fields {
-			p.flat = p.flat && p.fields[i].plan.flat
+			f := &p.fields[i]
+			p.flat = p.flat && f.plan.flat
+			p.room += len(f.key) + f.plan.room
 		}
 	case reflect.Slice:
 		p.kind = kindSlice
@@ -202,7 +225,9 @@ func (c *compiler) structFields(p *plan, t reflect.Type, base uintptr, where str
 		if omit && hasDefaults(f.Type) {
 			c.refuse(at, "omitempty would turn an empty value into the defaults of its fields")
 		}
-		p.fields = append(p.fields, field{name: name, offset: base + f.Offset, omit: omit, plan: c.compile(f.Type, at)})
+		p.fields = append(p.fields, field{
+			name: name, key: pack.AppendString(nil, name), offset: base + f.Offset, omit: omit, plan: c.compile(f.Type, at),
+		})
 	}
 }
 

@@ -82,21 +82,29 @@ func checkDepth(depth int) {
 }
 
 func (p *plan) appendStruct(b []byte, v unsafe.Pointer, depth int) []byte {
-	checkDepth(depth)
+	return p.appendFields(pack.AppendMapLen(b, p.present(v)), v, depth)
+}
+
+// present is how many fields of the struct at v are written.
+func (p *plan) present(v unsafe.Pointer) int {
 	n := len(p.fields)
 	for i := range p.fields {
 		if f := &p.fields[i]; f.omit && f.plan.empty(unsafe.Add(v, f.offset)) {
 			n--
 		}
 	}
-	b = pack.AppendMapLen(b, n)
+	return n
+}
+
+func (p *plan) appendFields(b []byte, v unsafe.Pointer, depth int) []byte {
+	checkDepth(depth)
 	for i := range p.fields {
 		f := &p.fields[i]
 		at := unsafe.Add(v, f.offset)
 		if f.omit && f.plan.empty(at) {
 			continue
 		}
-		b = f.plan.append(pack.AppendString(b, f.name), at, depth+1)
+		b = f.plan.append(append(b, f.key...), at, depth+1)
 	}
 	return b
 }

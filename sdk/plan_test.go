@@ -6,9 +6,11 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vmihailenco/msgpack/v5"
 	"pgregory.net/rapid"
@@ -200,6 +202,46 @@ func TestPack_codec(t *testing.T) {
 	require.Equal(t, h, back)
 	require.EqualError(t, sdk.Unpack(pack.AppendMapLen(nil, 1), &back), "the input ends inside a value")
 	require.EqualError(t, sdk.Unpack([]byte("\x81\xa3one\x01"), &back), "one: less than 100")
+}
+
+// An action is the same bytes whether its type is told by the call or found in an interface, and the fields are those of Pack.
+func TestPackAction(t *testing.T) {
+	type options struct {
+		A int    `msgpack:"a,omitempty"`
+		B string `msgpack:"b,omitempty"`
+		C bool   `msgpack:"c"`
+	}
+	for _, v := range []options{{}, {A: 1}, {B: "x"}, {1, "x", true}} {
+		packed := sdk.Pack(v)
+		want := string([]byte{packed[0] + 1}) + "\xa4type\xa3add" + string(packed[1:])
+		require.Equal(t, want, string(sdk.PackAction("add", v)))
+		require.Equal(t, want, string(sdk.PackAction[any]("add", v)))
+		require.Equal(t, want, string(sdk.PackAction("add", packed)))
+		require.Equal(t, want, string(sdk.PackAction("add", &v)))
+	}
+	require.Equal(t, "\x81\xa4type\xa3add", string(sdk.PackAction("add", map[string]int{})))
+	require.Panics(t, func() { sdk.PackAction[any]("add", nil) })
+	require.Panics(t, func() { sdk.PackAction("add", (*options)(nil)) })
+}
+
+// More types than are found without the lock, at once: each is encoded by its own plan.
+func TestPack_manyTypes(t *testing.T) {
+	var types []any
+	for n := range 300 {
+		types = append(types, reflect.New(reflect.ArrayOf(n, reflect.TypeFor[bool]())).Elem().Interface())
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 3 {
+				for n, v := range types {
+					r := pack.NewReader(sdk.Pack(v))
+					assert.Equal(t, n, r.ArrayLen())
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestPack_recursive(t *testing.T) {

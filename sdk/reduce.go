@@ -105,30 +105,36 @@ func (g *Guest) reduceAny(frame []byte) bool {
 
 // answer is the answer of a reducer that returned more than nothing, which the handler has left in g.
 func (g *Guest) answer(i uint32) {
-	effects, err := g.effects, g.err
-	g.effects, g.err = nil, nil
 	flags := abi.StateChanged
-	switch bad, _ := err.(*badAction); {
-	case err == nil:
-	case err == Unchanged:
-		flags = 0
-	case bad != nil:
-		g.refuse(abi.BadAction, abi.Clean, "", bad.Error())
-		return
-	default:
-		flags = 0
-		if g.table.undo(i) {
-			flags = abi.Clean
+	if g.err != nil {
+		if g.err != Unchanged {
+			g.fail(i)
+			return
 		}
-		code, text := rejection(err)
-		g.refuse(abi.Rejected, flags, code, text)
-		return
+		flags, g.err = 0, nil
 	}
 	b := g.begin()
-	if len(effects) > 0 {
-		b = effects.Append(b)
+	if len(g.effects) > 0 {
+		b = g.effects.Append(b)
 	}
+	g.effects = nil
 	g.finish(b, flags, g.slots[i].size)
+}
+
+// fail is the answer of an action that could not be read, or of a reducer that did not accept it.
+func (g *Guest) fail(i uint32) {
+	err := g.err
+	g.effects, g.err = nil, nil
+	if bad, _ := err.(*badAction); bad != nil {
+		g.refuse(abi.BadAction, abi.Clean, "", bad.Error())
+		return
+	}
+	flags := abi.Flags(0)
+	if g.table.undo(i) {
+		flags = abi.Clean
+	}
+	code, text := rejection(err)
+	g.refuse(abi.Rejected, flags, code, text)
 }
 
 // badAction is the error of a handler that could not read its action; the state is as it was.

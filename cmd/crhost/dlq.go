@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -39,6 +40,21 @@ func (f *letterFilter) query() url.Values {
 	}
 	return query
 }
+
+// notes are what one should know before one retries a letter, in short.
+func notes(d httpapi.DeadLetter) string {
+	var notes []string
+	if d.Fed {
+		notes = append(notes, "fed")
+	}
+	if d.Overtaken {
+		notes = append(notes, "overtaken")
+	}
+	return strings.Join(notes, ",")
+}
+
+// overtaken says what it means that a letter is.
+const overtaken = "overtaken: later ones of the store to this target were done."
 
 // fed says what it means that the reducer knows of the failure.
 func fed(d httpapi.DeadLetter) string {

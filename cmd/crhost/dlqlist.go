@@ -31,13 +31,9 @@ func (c *cli) dlqList() *cobra.Command {
 					c.printf("no dead letters\n")
 					return
 				}
-				c.table("ID ADDRESS TARGET REASON DRIVE FED DIED", func(row func(...any)) {
+				c.table("ID ADDRESS TARGET REASON DRIVE NOTES DIED", func(row func(...any)) {
 					for _, d := range list.DeadLetters {
-						told := ""
-						if d.Fed {
-							told = "fed"
-						}
-						row(d.ID, d.Address, d.Target, d.Reason, d.Drive, told, d.Time.Local().Format("2006-01-02 15:04:05"))
+						row(d.ID, d.Address, d.Target, d.Reason, d.Drive, notes(d), d.Time.Local().Format("2006-01-02 15:04:05"))
 					}
 				})
 				if list.More {

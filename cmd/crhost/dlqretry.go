@@ -66,6 +66,9 @@ func (c *cli) retryLetter(ctx context.Context, tenant, id string) error {
 		if note := fed(d); note != "" {
 			c.printf("note: %s  The effect is done once more all the same.\n", note)
 		}
+		if d.Overtaken {
+			c.printf("note: %s This one comes behind them.\n", overtaken)
+		}
 	})
 }
 

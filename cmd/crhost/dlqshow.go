@@ -40,4 +40,7 @@ func (c *cli) letter(d httpapi.DeadLetter) {
 	if note := fed(d); note != "" {
 		c.printf("fed:     %s         A retry does the effect all the same; whether that is right is for you to decide.\n", note)
 	}
+	if d.Overtaken {
+		c.printf("order:   %s A retry puts this one behind them.\n", overtaken)
+	}
 }

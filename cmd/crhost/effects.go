@@ -34,6 +34,8 @@ func (c *cli) effects() *cobra.Command {
 							waits = "for what is before it"
 						case e.Due != nil:
 							waits = "until " + e.Due.Local().Format("2006-01-02 15:04:05.000")
+						case e.Parked != nil:
+							waits = "for its target, since " + e.Parked.Local().Format("2006-01-02 15:04:05")
 						}
 						row(e.Seq, e.Index, e.Target, e.ID, e.Drive, waits)
 					}

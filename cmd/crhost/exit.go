@@ -53,6 +53,7 @@ func exits() map[abi.Code]int {
 
 		abi.CodeShuttingDown:   exitUnavailable,
 		abi.CodeBatchFailed:    exitUnavailable,
+		abi.CodeStorageFull:    exitUnavailable,
 		abi.CodeUnknownOutcome: exitFailed,
 		abi.CodeInternal:       exitFailed,
 		abi.CodeCanceled:       exitFailed,

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"crhost": mai
 //
 // and the files counter.wasm (the shipped plugin), small.wasm (a counter in WebAssembly text), attack.wasm (the same; its action attack
 // traps), schema2.wasm (another schema number), hollow.wasm (a valid module that exports nothing), doer.wasm (a counter that asks
-// for whatever effects its action do has; see enginetest.Doer) and forgetful.wasm (it keeps no state and says so to nobody).
+// for whatever effects its action do has; see enginetest.Doer), appender.wasm (the same for appends) and forgetful.wasm (it keeps no state and says so to nobody).
 func TestScripts(t *testing.T) {
 	guests := buildGuests(t)
 	cache := t.TempDir()
@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(p.close)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe, "interrupt": cmdInterrupt, "exits": cmdExits, "mask": cmdMask,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe, "interrupt": cmdInterrupt, "crash": cmdCrash, "exits": cmdExits, "mask": cmdMask,
 			"peer": cmdPeer, "done": cmdDone, "letter": cmdLetter},
 	})
 }
@@ -76,6 +76,7 @@ func buildGuests(t *testing.T) map[string][]byte {
 		"small.wasm":     enginetest.Counter(t),
 		"attack.wasm":    enginetest.Attacker(t, `(func (export "cr1_reduce") (param $len i32) (result i64) unreachable)`),
 		"doer.wasm":      enginetest.Doer(t, abi.EffectGrant{Kind: abi.KindCall, Targets: []string{"http:*"}}, abi.EffectGrant{Kind: abi.KindDelay}),
+		"appender.wasm":  enginetest.Doer(t, abi.EffectGrant{Kind: abi.KindAppend, Targets: []string{"log"}}),
 		"forgetful.wasm": enginetest.Guest(t, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
 		"hollow.wasm":    []byte("\x00asm\x01\x00\x00\x00"),
 		"schema2.wasm":   enginetest.GuestWith(t, m, `(func (export "cr1_reduce") (param $len i32) (result i64) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))`),
@@ -151,6 +152,15 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil {
 		ts.Fatalf("serve: %v\n%s", err, b.errs.String())
 	}
+}
+
+// cmdCrash ends the serve without a chance for a last word.
+func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
+	b := ts.Value(backgroundKey{}).(*background)
+	if neg || len(args) > 0 || b.cmd == nil {
+		ts.Fatalf("usage: crash, after serve")
+	}
+	b.kill()
 }
 
 func cmdMask(ts *testscript.TestScript, neg bool, args []string) {

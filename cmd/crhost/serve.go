@@ -17,6 +17,7 @@ import (
 	"github.com/crhost/crhost/effects/projection/orders"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/httpapi"
+	"github.com/crhost/crhost/host/journal/pebble"
 )
 
 // Defaults of serve's own flags.
@@ -33,6 +34,8 @@ type server struct {
 	plugins []plugin
 
 	host     *host.Host
+	journal  *pebble.Backend // nil: in memory
+	died     chan error      // why the journal takes nothing any more
 	watchers *watchers
 	url      string
 	cutOff   context.CancelFunc    // ends the streams that are left
@@ -45,8 +48,8 @@ func (c *cli) serve() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve modules",
 		Long: "Serve modules over HTTP, until it is interrupted. There is no authentication: it listens on loopback addresses only, unless --insecure.\n" +
-			"State is kept in memory.",
-		Example: "crhost serve --plugin counter=bin/plugins/counter.wasm",
+			"With --data, nothing is acknowledged before it is on disk, and the next start goes on from there.",
+		Example: "crhost serve --data data --plugin counter=bin/plugins/counter.wasm",
 		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context()) },
 	}
@@ -66,8 +69,8 @@ func (s *server) run(ctx context.Context) (err error) {
 	cfg := s.flags.host
 	cfg.Observer = s.watchers.observer
 	cfg.Projections = []projection.Projection{orders.ByCustomer{}} // the example's; others take a program of one's own
-	if s.host, err = host.Open(ctx, cfg); err != nil {
-		return fmt.Errorf("open the host: %w", err)
+	if err := s.open(ctx, cfg); err != nil {
+		return err
 	}
 	s.notReady(errors.New("starting"))
 	web, ended, err := s.listen()
@@ -76,13 +79,16 @@ func (s *server) run(ctx context.Context) (err error) {
 			select {
 			case <-ctx.Done():
 			case err = <-ended:
+			case died := <-s.died: // its own goodbye would say so once more for each store
+				_ = errors.Join(s.shutdown(ctx, web), s.closeJournal())
+				return died
 			}
 		}
 		if ctx.Err() != nil {
 			err = nil // it was asked to stop
 		}
 	}
-	return errors.Join(err, s.shutdown(ctx, web))
+	return errors.Join(err, s.shutdown(ctx, web), s.closeJournal())
 }
 
 // check refuses what cannot be right, before anything is started.
@@ -99,8 +105,8 @@ func (s *server) check() error {
 			hint:   "listen on " + defaultListen + ", or accept that anybody can do anything: --insecure --host NAME",
 		}
 	}
-	if !f.memory {
-		return usage("leave --memory away", "--memory=false: there is no other journal")
+	if f.data != "" && f.host.History != 0 {
+		return usage("leave --history away: all of it is kept", "--history is for a host without --data")
 	}
 	if err := f.host.Validate(); err != nil {
 		return usage("see the flags: crhost serve --help", "%s", err)
@@ -217,6 +223,8 @@ type event struct {
 	Module   string `json:"module,omitempty"`
 	Revision string `json:"revision,omitempty"`
 	Outcome  string `json:"outcome,omitempty"`
+	File     string `json:"file,omitempty"`
+	Bytes    int64  `json:"bytes,omitempty"`
 }
 
 // suggest is three commands to try.

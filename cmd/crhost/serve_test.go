@@ -144,7 +144,7 @@ func TestServe_ready(t *testing.T) {
 func TestServe_help(t *testing.T) {
 	_, out, _ := do(t, "serve", "--help")
 	for _, flag := range []string{
-		"cache", "config", "grant", "halt-on-command-trap", "history", "host", "insecure", "keep-alive", "listen", "log-format", "log-level", "memory",
+		"cache", "config", "data", "grant", "halt-on-command-trap", "history", "host", "insecure", "keep-alive", "listen", "log-format", "log-level",
 		"metrics-prefix", "plugin", "queue-depth", "rebuild-fuel", "residents", "shards", "shutdown-timeout", "subscriber-buffer", "tail-bytes",
 		"trap-rate", "wait-timeout", "write-timeout",
 	} {

@@ -18,7 +18,8 @@ import (
 // serveFlags are serve's settings, every one a flag.
 type serveFlags struct {
 	listen, hostname string
-	insecure, memory bool
+	insecure         bool
+	data             string
 
 	plugins, configs, grants, secrets, policies []string
 
@@ -34,7 +35,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.listen, "listen", defaultListen, "where to listen; port 0 takes a free one")
 	flags.StringVar(&f.hostname, "host", "", "a name besides loopback addresses that Host and Origin headers may bear")
 	flags.BoolVar(&f.insecure, "insecure", false, "listen on an address that others can reach, without authentication")
-	flags.BoolVar(&f.memory, "memory", true, "keep everything in memory")
+	flags.StringVar(&f.data, "data", "", "DIR that keeps everything; made when it is not there (default: none, all ends with the process)")
 	flags.StringArrayVar(&f.plugins, "plugin", nil, "NAME=FILE.wasm to deploy at start; may be repeated")
 	flags.StringArrayVar(&f.configs, "config", nil, "NAME=FILE.json with the config of a --plugin; may be repeated")
 	flags.StringArrayVar(&f.grants, "grant", nil, "NAME:EFFECT=TARGET that a --plugin may cause; may be repeated")
@@ -50,13 +51,14 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&h.Stores, "stores", host.DefaultStores, "stores that one shard keeps in memory; idle ones beyond are read from the journal when they are used")
 	flags.IntVar(&h.TailBytes, "tail-bytes", host.DefaultTailBytes, "actions since a store was last encoded, in bytes, that make it be encoded anew")
 	flags.Uint64Var(&h.RebuildFuel, "rebuild-fuel", host.DefaultRebuildFuel, "fuel of the actions since a store was last encoded that makes it be encoded anew")
-	flags.IntVar(&h.History, "history", host.DefaultHistory, "actions kept of each store; below 0 none")
+	flags.IntVar(&h.History, "history", 0, "actions kept of each store without --data; below 0 none (default: 1000)")
 	flags.IntVar(&h.SubscriberBuffer, "subscriber-buffer", host.DefaultSubscriberBuffer, "actions a subscriber may lag before it gets a gap")
 	flags.Float64Var(&h.TrapRate, "trap-rate", host.DefaultTrapRate, "traps a second of one module before the stores that trapped lately are refused")
 	flags.BoolVar(&h.HaltOnCommandTrap, "halt-on-command-trap", false, "let a command that traps halt its store")
 
 	flags.IntVar(&h.TrapLimit, "trap-limit", host.DefaultTrapLimit, "traps on one feedback, one after another, that halt its store")
 	flags.IntVar(&h.MaxDeadLetters, "max-dead-letters", host.DefaultMaxDeadLetters, "dead letters that a module may have; beyond, none are kept")
+	flags.Int64Var(&h.ReserveBytes, "reserve-bytes", 0, "room on the disk of --data that is left to what is under way; below 0 none (default: 1 GiB, or 5 % if that is less)")
 	flags.Uint64Var(&h.KeyActions, "key-actions", host.DefaultKeyActions, "for how many of its actions a store remembers the idempotency keys of its callers")
 	flags.DurationVar(&h.KeyAge, "key-age", host.DefaultKeyAge, "and for how long")
 	flags.IntVar(&h.CascadeLimit, "cascade-limit", host.DefaultCascadeLimit, "actions that may cause one another, one after another")

@@ -22,6 +22,7 @@ type watchers struct {
 	observer *observe.Observer
 	metrics  http.Handler
 	context  func(*http.Request) context.Context // takes up the caller's trace; nil without traces
+	trouble  func(error)                         // told of what the journal goes on from
 	close    func()
 }
 
@@ -30,7 +31,7 @@ func (s *server) watch(ctx context.Context) (*watchers, error) {
 	if err != nil {
 		return nil, usage("for example: --metrics-prefix "+prometheus.DefaultPrefix, "%s", err)
 	}
-	w := &watchers{metrics: metrics.Handler(), close: func() {}}
+	w := &watchers{metrics: metrics.Handler(), close: func() {}, trouble: func(error) {}}
 	observers := []*observe.Observer{metrics.Observer()}
 	if s.flags.logLevel != "off" {
 		logger, err := s.logger()
@@ -38,6 +39,7 @@ func (s *server) watch(ctx context.Context) (*watchers, error) {
 			return nil, err
 		}
 		observers = append(observers, observeslog.New(logger))
+		w.trouble = func(err error) { logger.Error("journal", "err", err) }
 	}
 	tracing, err := s.tracing()
 	if err != nil {

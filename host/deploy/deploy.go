@@ -224,7 +224,10 @@ func (m *Module) activate(ctx context.Context, req *Request, row journal.Module,
 	}
 	m.answer(next)
 	if previous == nil {
-		return result, m.startEffects(context.WithoutCancel(ctx))
+		if m.registry.config.Loaded != nil {
+			m.registry.config.Loaded(m.id)
+		}
+		return result, m.startEffects(context.WithoutCancel(ctx), false)
 	}
 	result.Previous = previous.ID
 

@@ -12,13 +12,21 @@ import (
 	"github.com/crhost/crhost/host/observe"
 )
 
-// startEffects starts what the module's stores have asked for and not yet got, as the journal has it.
-func (m *Module) startEffects(ctx context.Context) error {
+// startEffects starts what the module's stores have asked for and not yet got, as the journal has it. With tidy, when no effect of the module can be under way, it removes
+// what dispatches have left that were made after they had been cancelled.
+func (m *Module) startEffects(ctx context.Context, tidy bool) error {
 	last := ""
+	var late journal.Batch
 	started := make(map[string]bool)
 	for row, err := range journal.Effects(m.registry.config.Backend, m.id) {
 		if err != nil {
 			return &abi.Error{Code: abi.CodeInternal, Text: "read the effects of module " + m.id.String(), Err: err}
+		}
+		if row.Ended() {
+			for index := range row.Dispatched {
+				journal.DeleteDispatched(&late, m.id, row.Life, row.Seq, index)
+			}
+			continue
 		}
 		if row.Key == last || started[row.Key] { // those of one life come together
 			continue
@@ -27,6 +35,9 @@ func (m *Module) startEffects(ctx context.Context) error {
 		if err := m.Place(row.Key).StartEffects(ctx, row.Key); err != nil {
 			return err
 		}
+	}
+	if tidy && !late.Empty() {
+		return m.registry.commit(ctx, &late)
 	}
 	return nil
 }

@@ -84,6 +84,16 @@ func (m *Module) Place(key string) *Place {
 // Places are all that the module has, one for each shard.
 func (m *Module) Places() []*Place { return m.places }
 
+// Settle returns when all that its stores have enqueued is durable or lost. Errors are *abi.Error.
+func (m *Module) Settle(ctx context.Context) error {
+	for _, p := range m.places {
+		if err := p.Shard.Settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Info describes the active revision.
 func (m *Module) Info() Info { return m.active.Load().info(true) }
 
@@ -262,6 +272,13 @@ func (m *Module) start(rev *revision) error {
 			return errors.Join(err, m.stop(context.Background(), notStarted))
 		}
 		m.places = append(m.places, &Place{Shard: s, Module: m})
+	}
+	for row, err := range journal.StoppedStores(config.Backend, m.id) {
+		if err != nil {
+			err = &abi.Error{Code: abi.CodeInternal, Text: "read the halted stores of module " + m.id.String(), Err: err}
+			return errors.Join(err, m.stop(context.Background(), notStarted))
+		}
+		m.Place(row.ID.Key).Stopped(row.ID.Key, &row.Store)
 	}
 	return nil
 }

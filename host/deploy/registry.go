@@ -27,6 +27,9 @@ type Config struct {
 
 	// Leaves adds the gauges of a module's leaves to its stats; nil when nobody performs them.
 	Leaves func(journal.ModuleID, *observe.ModuleStats)
+
+	// Loaded is told of a module that has begun to answer; not of those that Restore brings.
+	Loaded func(journal.ModuleID)
 }
 
 // Registry is the modules of a host.
@@ -72,7 +75,7 @@ func (r *Registry) Restore(ctx context.Context) error {
 		r.put(m)
 	}
 	for _, m := range r.Modules("") { // once all are there, for they dispatch to one another
-		if err := m.startEffects(ctx); err != nil {
+		if err := m.startEffects(ctx, true); err != nil {
 			return fmt.Errorf("restore the effects of module %s: %w", m.id, err)
 		}
 	}

@@ -1,10 +1,8 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host"
@@ -63,13 +61,6 @@ func serveBreaker(x *exchange, how host.Force) error {
 		return err
 	}
 	name := x.r.PathValue("target")
-	kind, target, _ := strings.Cut(name, "=")
-	if target == "" || !abi.Kind(kind).Leaf() || !slices.Contains(abi.Kinds(), abi.Kind(kind)) {
-		return refusal(abi.CodeBadRequest, fmt.Sprintf("%q is not EFFECT=TARGET, such as call=http:api.example.com", name))
-	}
-	if _, known := x.target(tenant, name); !known && how != host.ForceOpen {
-		return refusal(abi.CodeNotFound, "no effect has had the target "+name)
-	}
 	if err := x.host.SetBreaker(tenant, name, how); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ func answers() map[abi.Code]answer {
 
 		abi.CodeShuttingDown:   {status: http.StatusServiceUnavailable, close: 3010, retry: 1},
 		abi.CodeBatchFailed:    {status: http.StatusServiceUnavailable, close: 3011, retry: 1},
+		abi.CodeStorageFull:    {status: http.StatusInsufficientStorage, close: 3015, retry: 30},
 		abi.CodeUnknownOutcome: {status: http.StatusInternalServerError, close: 3012},
 		abi.CodeInternal:       {status: http.StatusInternalServerError, close: 3013},
 		abi.CodeCanceled:       {status: statusCanceled, close: 3014},
@@ -133,6 +134,8 @@ func hint(code abi.Code, at place) string {
 		return "deploy a revision that can read the state: " + at.command("deploy", " FILE.wasm")
 	case abi.CodeTrapping, abi.CodeOverloaded, abi.CodeBatchFailed, abi.CodeShuttingDown:
 		return "try again in a moment"
+	case abi.CodeStorageFull:
+		return "make room on the disk of the host's --data; it goes on by itself"
 	case abi.CodeNever, abi.CodeTimeout, abi.CodeUnknownOutcome:
 		if at.key != "" {
 			return "see what was accepted: " + at.storeCommand("history")

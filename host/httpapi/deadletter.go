@@ -87,7 +87,7 @@ func serveLetters(x *exchange) error {
 func showLetter(d host.DeadLetter) DeadLetter {
 	out := DeadLetter{
 		ID: d.ID, Address: d.Address.String(), Seq: d.Seq, Target: d.Kind + "=" + d.Target, Reason: d.Reason, Time: d.Time, Drive: d.Drive,
-		Correlation: d.Correlation, Fed: d.Fed, Effect: d.Effect, Action: d.Action, Attempts: []DeadAttempt{},
+		Correlation: d.Correlation, Fed: d.Fed, Overtaken: d.Overtaken, Effect: d.Effect, Action: d.Action, Attempts: []DeadAttempt{},
 	}
 	for _, a := range d.Attempts {
 		out.Attempts = append(out.Attempts, DeadAttempt{Time: a.Time, Error: a.Error})

@@ -27,6 +27,9 @@ func serveEffects(x *exchange) error {
 		if !e.Due.IsZero() {
 			shown.Due = &e.Due
 		}
+		if !e.Parked.IsZero() {
+			shown.Parked = &e.Parked
+		}
 		list.Effects = append(list.Effects, shown)
 	}
 	return x.reply(http.StatusOK, list)

@@ -108,7 +108,7 @@ func hostIfAlone(head string) string {
 // mask hides what differs from run to run.
 func mask(s string) string {
 	for _, m := range []struct{ pattern, with string }{
-		{`"(time|deployed|since|until|due)":"[^"]+"`, `"$1":"TIME"`},
+		{`"(time|deployed|since|until|due|parked)":"[^"]+"`, `"$1":"TIME"`},
 		{`[0-9a-f]{32}(\.\d+\.\d+)`, `LIFE$1`},
 		{`[0-9a-f]{32}(/\d+/\d+)`, `LIFE$1`},
 		{`"(correlation|incarnation|digest)":"[^"]+"`, `"$1":"ID"`},

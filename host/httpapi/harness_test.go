@@ -63,6 +63,7 @@ func doerHost(t testing.TB) *host.Host {
 	wasm := enginetest.Doer(t,
 		abi.EffectGrant{Kind: abi.KindCall, Targets: []string{"peer:*"}}, abi.EffectGrant{Kind: abi.KindDelay}, abi.EffectGrant{Kind: abi.KindSequential},
 		abi.EffectGrant{Kind: abi.KindCancel}, abi.EffectGrant{Kind: abi.KindDispatch, Targets: []string{"*"}},
+		abi.EffectGrant{Kind: abi.KindAppend, Targets: []string{"*"}},
 	)
 	_, err = h.Deploy(context.Background(), host.DeployRequest{Module: "doer", Wasm: wasm})
 	require.NoError(t, err)

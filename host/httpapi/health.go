@@ -56,5 +56,5 @@ func serveHealth(x *exchange) error {
 	if reasons == nil {
 		reasons = []string{}
 	}
-	return x.reply(http.StatusOK, Health{Status: string(h.Status), Reasons: reasons})
+	return x.reply(http.StatusOK, Health{Status: string(h.Status), Reasons: reasons, Durability: string(h.Durability)})
 }

@@ -159,6 +159,8 @@ type Deploy struct {
 type Health struct {
 	Status  string   `json:"status" enum:"healthy,degraded,unhealthy"`
 	Reasons []string `json:"reasons" doc:"Why it is not healthy."`
+
+	Durability string `json:"durability,omitempty" enum:"memory,fsync" doc:"Of the host: what an acknowledgement means. memory: all ends with the process. fsync: it is on disk."`
 }
 
 // Request is a frame that a WebSocket client sends.

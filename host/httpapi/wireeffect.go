@@ -21,6 +21,7 @@ type Effect struct {
 	Drive       int        `json:"drive" doc:"Which run it is: 1, and one more for each retry of its dead letter."`
 	Due         *time.Time `json:"due,omitempty" doc:"Of a delay: when it fires."`
 	Held        bool       `json:"held,omitempty" doc:"Something before it in a sequential is not done."`
+	Parked      *time.Time `json:"parked,omitempty" doc:"Since when it waits for its target: a breaker, a budget, or the module of a dispatch."`
 	Correlation string     `json:"correlation" doc:"The id that it shares with everything of the same origin."`
 }
 
@@ -40,6 +41,7 @@ type DeadLetter struct {
 	Drive       int           `json:"drive" doc:"Which run of the effect ended here, from 1."`
 	Correlation string        `json:"correlation" doc:"The id that it shares with everything of the same origin."`
 	Fed         bool          `json:"fed" doc:"The reducer has taken action, and may have compensated: to retry does the effect all the same."`
+	Overtaken   bool          `json:"overtaken,omitempty" doc:"Of a publish or append: later ones of the store to the target were done; to retry it puts it behind them."`
 	Effect      Value         `json:"effect" doc:"The whole effect."`
 	Action      Value         `json:"action,omitempty" doc:"What was, or would have been, fed back."`
 	Attempts    []DeadAttempt `json:"attempts" doc:"Those that failed."`

@@ -171,6 +171,13 @@ func (c *Committer) Wait(ctx context.Context, p Position) error {
 	return c.follow(ctx, p)
 }
 
+// Last returns the newest position that was given out.
+func (c *Committer) Last() Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
+}
+
 // Watermark returns the newest durable position.
 func (c *Committer) Watermark() Position { return Position(c.watermark.Load()) }
 

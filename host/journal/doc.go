@@ -21,6 +21,7 @@
 //	l  life seq                      kept for backends that store logs among their rows
 //	o  tenant 00 module 00 life seq  Effect, Standing: what an action described, and how far it is
 //	d  tenant 00 module 00 life seq index   DeadLetter: a leaf that was given up
+//	h  tenant 00 module 00 key       a store that is halted or parked, by its row: to find those few among all
 //	k  tenant 00 module 00 life k key   Keyed: the action to which its caller gave this key
 //	k  tenant 00 module 00 life s seq   the key of that action
 //	e ...  i id                      events, and where the event with an id is: package effects/eventstore/rows

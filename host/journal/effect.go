@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -26,15 +27,16 @@ type Effect struct {
 
 // Standing is how one leaf of an effect stands.
 type Standing struct {
-	Outcome uint8  // as of package effects; 0 = open
-	Ran     bool   // it was started, ever
-	Letter  bool   // it has a dead letter
-	Apart   bool   // it is in another drive, of which the sequential around it knows nothing: that went on, by Outcome
-	Drive   uint32 // which run it is in, from 1
-	Due     int64  // of a delay that is armed, Unix nanoseconds
-	Emitted uint64 // actions that it fed back before it was done
-	Token   []byte // of the last of these
-	Again   []byte // what is to be fed back once more, instead of doing the leaf again
+	Outcome   uint8  // as of package effects; 0 = open
+	Ran       bool   // it was started, ever
+	Letter    bool   // it has a dead letter
+	Overtaken bool   // later ones of the letter's lane were done
+	Apart     bool   // it is in another drive, of which the sequential around it knows nothing: that went on, by Outcome
+	Drive     uint32 // which run it is in, from 1
+	Due       int64  // of a delay that is armed, Unix nanoseconds
+	Emitted   uint64 // actions that it fed back before it was done
+	Token     []byte // of the last of these
+	Again     []byte // what is to be fed back once more, instead of doing the leaf again
 }
 
 // The rows of an effect, by the letter behind its seq.
@@ -90,6 +92,9 @@ func (w *writer) standings(leaves []Standing) {
 		if l.Apart {
 			flags |= standingApart
 		}
+		if l.Overtaken {
+			flags |= standingOvertaken
+		}
 		w.u32(flags)
 		w.u32(l.Drive)
 		w.u64(uint64(l.Due))
@@ -102,12 +107,12 @@ func (w *writer) standings(leaves []Standing) {
 func (r *reader) standings() (leaves []Standing) {
 	for n := r.u32(); n > 0 && r.err == nil; n-- {
 		flags := r.u32()
-		if flags&^(standingOutcome|standingRan|standingLetter|standingApart) != 0 {
+		if flags&^(standingOutcome|standingRan|standingLetter|standingApart|standingOvertaken) != 0 {
 			r.damaged(r.off-4, "unknown flags %#x", flags)
 		}
 		leaves = append(leaves, Standing{
 			Outcome: uint8(flags & standingOutcome), Ran: flags&standingRan != 0, Letter: flags&standingLetter != 0,
-			Apart: flags&standingApart != 0,
+			Apart: flags&standingApart != 0, Overtaken: flags&standingOvertaken != 0,
 			Drive: r.u32(), Due: int64(r.u64()), Emitted: r.u64(), Token: r.some(), Again: r.some(),
 		})
 	}
@@ -115,10 +120,11 @@ func (r *reader) standings() (leaves []Standing) {
 }
 
 const (
-	standingOutcome = 0xff
-	standingRan     = 1 << 8
-	standingLetter  = 1 << 9
-	standingApart   = 1 << 10
+	standingOutcome   = 0xff
+	standingRan       = 1 << 8
+	standingLetter    = 1 << 9
+	standingApart     = 1 << 10
+	standingOvertaken = 1 << 11
 )
 
 // PutDispatched notes, in the batch of another store's action, that a dispatch of this one has become that action (SEMANTICS E2).
@@ -153,10 +159,16 @@ type EffectRow struct {
 
 // EffectsOf yields the effects of one life, by seq; not what is left of one that was cancelled while its dispatch was under way. It stops after an error.
 func EffectsOf(r Reader, id ModuleID, life Incarnation) iter.Seq2[*EffectRow, error] {
-	return effects(r, append(moduleKey(prefixEffect, id), life[:]...), len(moduleKey(prefixEffect, id)))
+	return func(yield func(*EffectRow, error) bool) {
+		for e, err := range effects(r, append(moduleKey(prefixEffect, id), life[:]...), len(moduleKey(prefixEffect, id))) {
+			if (err != nil || !e.Ended()) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
-// Effects yields the effects of all lives of a module, by life and seq. It stops after an error.
+// Effects yields the effects of all lives of a module, by life and seq, and what is left of those that have ended. It stops after an error.
 func Effects(r Reader, id ModuleID) iter.Seq2[*EffectRow, error] {
 	prefix := moduleKey(prefixEffect, id)
 	return effects(r, prefix, len(prefix))
@@ -176,7 +188,7 @@ func effects(r Reader, prefix []byte, at int) iter.Seq2[*EffectRow, error] {
 			rest := row.Key[at:]
 			life, seq := Incarnation(rest), binary.BigEndian.Uint64(rest[16:])
 			if e != nil && (e.Life != life || e.Seq != seq) {
-				if !e.ended() && !yield(e, nil) {
+				if !yield(e, nil) {
 					return
 				}
 				e = nil
@@ -189,14 +201,14 @@ func effects(r Reader, prefix []byte, at int) iter.Seq2[*EffectRow, error] {
 				return
 			}
 		}
-		if e != nil && !e.ended() {
+		if e != nil {
 			yield(e, nil)
 		}
 	}
 }
 
-// ended reports whether the effect was removed before a dispatch of it was noted.
-func (e *EffectRow) ended() bool { return e.Tree == nil && e.Leaves == nil }
+// Ended reports whether the effect was removed before a dispatch of it was noted: nobody will ask for that note.
+func (e *EffectRow) Ended() bool { return e.Tree == nil && e.Leaves == nil }
 
 func (e *EffectRow) read(row Row, kind byte, rest []byte) error {
 	switch kind {
@@ -333,6 +345,24 @@ func ReadLetter(r Reader, id ModuleID, letter LetterID) (DeadLetter, error) {
 	}
 	row, err := decodeLetter(Row{key, value}, len(moduleKey(prefixLetter, id)))
 	return row.DeadLetter, err
+}
+
+// Overtaken reports whether later leaves of a dead letter's lane were done (SEMANTICS E6): how the leaf stands says so, not its letter, which is never
+// written again.
+func Overtaken(r Reader, id ModuleID, letter LetterID) (bool, error) {
+	key := effectKey(id, letter.Life, letter.Seq, standingRow)
+	value, err := r.Get(key)
+	if errors.Is(err, ErrNotFound) { // the letter has gone meanwhile
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read how the leaf of dead letter %s stands: %w", letter, err)
+	}
+	var e EffectRow
+	if err := e.read(Row{key, value}, standingRow, nil); err != nil {
+		return false, err
+	}
+	return letter.Index < len(e.Leaves) && e.Leaves[letter.Index].Overtaken, nil
 }
 
 func decodeLetter(row Row, at int) (LetterRow, error) {

@@ -40,7 +40,12 @@ func TestEffects_rows(t *testing.T) {
 	}, of(first))
 	all, err := list(journal.Effects(b, x))
 	require.NoError(t, err)
-	require.Equal(t, append(of(first), of(second)...), all)
+	require.Equal(t, []*journal.EffectRow{
+		of(first)[0], {Life: first, Seq: 299, Dispatched: map[int][]byte{1: []byte("its effect is gone")}}, of(first)[1],
+		of(second)[0], {Life: second, Seq: 9, Dispatched: map[int][]byte{1: []byte("so is this")}},
+	}, all)
+	require.True(t, all[1].Ended())
+	require.False(t, all[2].Ended())
 	for range journal.Effects(b, x) {
 		break
 	}

@@ -55,6 +55,15 @@ func formats() []format {
 		{"store", Store{Life: life, Created: 9, HaltCode: "trapped", HaltReason: "three times", HaltedAt: 10, HaltedBy: 3, ParkedBy: 4, ParkReason: "junk"},
 			func(v any) []byte { s := v.(Store); return s.encode() },
 			func(k, b []byte) (any, error) { return decodeStore(k, b) }},
+		{"stopped", StoreID{Tenant: "t", Module: "m", Key: "key"},
+			func(v any) []byte {
+				var b Batch
+				PutStore(&b, v.(StoreID), &Store{HaltCode: "trapped"})
+				return b.rows[1].Value
+			},
+			func(k, b []byte) (any, error) {
+				return StoreID{Tenant: "t", Module: "m", Key: "key"}, newReader("stopped store", stoppedVersion, k, b).close()
+			}},
 		{"module", Module{Active: 3, Latest: 4, Plugin: digest},
 			func(v any) []byte { m := v.(Module); return m.encode() },
 			func(k, b []byte) (any, error) { return decodeModule(k, b) }},
@@ -74,7 +83,7 @@ func formats() []format {
 				return row, err
 			}},
 		{"standings", []Standing{
-			{Outcome: 3, Ran: true, Letter: true, Apart: true, Drive: 4, Due: -5, Emitted: 6, Token: []byte("token"), Again: []byte("again")},
+			{Outcome: 3, Ran: true, Letter: true, Overtaken: true, Apart: true, Drive: 4, Due: -5, Emitted: 6, Token: []byte("token"), Again: []byte("again")},
 			{Drive: 1},
 		},
 			func(v any) []byte {

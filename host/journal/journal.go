@@ -57,6 +57,15 @@ type Snapshot interface {
 	Close() error
 }
 
+// Durability is what a batch survives.
+type Durability string
+
+// The durabilities.
+const (
+	InMemory Durability = "memory" // nothing: it ends with the process
+	Synced   Durability = "fsync"  // the process, the operating system and the power failing; not the disk
+)
+
 // Backend is what a technology implements to keep a journal. package journaltest checks an implementation against these sentences.
 type Backend interface {
 	Reader
@@ -72,6 +81,9 @@ type Backend interface {
 
 	// Snapshot returns a consistent reader, to be closed.
 	Snapshot() (Snapshot, error)
+
+	// Durability says what Apply promises when it returns.
+	Durability() Durability
 
 	// Close ends the backend. Later calls return an error that is [ErrClosed].
 	Close() error

@@ -10,6 +10,7 @@ import (
 const (
 	prefixCheckpoint = 'c'
 	prefixLetter     = 'd'
+	prefixStopped    = 'h'
 	prefixModule     = 'm'
 	prefixEffect     = 'o'
 	prefixKeyed      = 'k'
@@ -52,6 +53,10 @@ func moduleKey(prefix byte, id ModuleID) []byte {
 
 func revisionKey(id ModuleID, number uint64) []byte {
 	return binary.BigEndian.AppendUint64(moduleKey(prefixRevision, id), number)
+}
+
+func stoppedKey(id StoreID) []byte {
+	return append(moduleKey(prefixStopped, ModuleID{id.Tenant, id.Module}), id.Key...)
 }
 
 func storeKey(id StoreID) []byte {

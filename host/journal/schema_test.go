@@ -76,6 +76,43 @@ func TestStore_S15(t *testing.T) {
 	require.Zero(t, last)
 }
 
+// The stores of a module that are halted or parked are found without looking at the others, for as long as they are.
+func TestStoppedStores(t *testing.T) {
+	b, module := memory.New(memory.Config{}), journal.ModuleID{Tenant: "t", Module: "m"}
+	keys := func() (keys []string) {
+		rows, err := list(journal.StoppedStores(b, module))
+		require.NoError(t, err)
+		for _, row := range rows {
+			want, err := journal.ReadStore(b, row.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, row.Store)
+			keys = append(keys, row.ID.Key)
+		}
+		return keys
+	}
+	id := func(key string) journal.StoreID { return journal.StoreID{Tenant: "t", Module: "m", Key: key} }
+	fine, halted, parked := journal.Store{Created: 1}, journal.Store{HaltCode: "trapped"}, journal.Store{ParkedBy: 3}
+	apply(t, b, func(batch *journal.Batch) {
+		for _, key := range []string{"a", "b", "c", "d"} {
+			journal.PutStore(batch, id(key), &fine)
+		}
+		journal.PutStore(batch, journal.StoreID{Tenant: "t", Module: "m2", Key: "a"}, &halted)
+	})
+	require.Empty(t, keys())
+	apply(t, b, func(batch *journal.Batch) {
+		journal.ChangeStore(batch, id("d"), &fine, &halted)
+		journal.ChangeStore(batch, id("b"), &fine, &parked)
+		journal.ChangeStore(batch, id("c"), &fine, &halted)
+	})
+	require.Equal(t, []string{"b", "c", "d"}, keys())
+	apply(t, b, func(batch *journal.Batch) {
+		journal.ChangeStore(batch, id("b"), &parked, &halted)
+		journal.ChangeStore(batch, id("c"), &halted, &fine)
+		journal.DeleteStore(batch, id("d"), halted.Life)
+	})
+	require.Equal(t, []string{"b"}, keys())
+}
+
 func TestStores_keepToTheirModule(t *testing.T) {
 	b := memory.New(memory.Config{})
 	ids := []journal.StoreID{ // in the order of their keys
@@ -176,6 +213,8 @@ func TestDamagedRows_areNamed(t *testing.T) {
 		read       func(journal.Reader) error
 		want       string
 	}{
+		{"h" + "t\x00m\x00key", "junk", func(r journal.Reader) error { _, err := list(journal.StoppedStores(r, module)); return err },
+			`stopped store "ht\x00m\x00key": corrupt at byte 4: 4 bytes, fewer than the shortest stopped store`},
 		{"s" + "t\x00m\x00key", "junk", func(r journal.Reader) error { _, err := list(journal.Stores(r, module, "")); return err },
 			`store "st\x00m\x00key": corrupt at byte 4: 4 bytes, fewer than the shortest store`},
 		{"mt\x00m\x00", "12345678901234567890", func(r journal.Reader) error { _, err := list(journal.Modules(r)); return err },

@@ -5,7 +5,10 @@ import (
 	"iter"
 )
 
-const storeVersion = 1
+const (
+	storeVersion   = 1
+	stoppedVersion = 1
+)
 
 // Store is what the directory knows of a key: its present life, and whether that goes on. A key without a row has no life.
 type Store struct {
@@ -23,13 +26,30 @@ type Store struct {
 	ParkReason string
 }
 
-// PutStore writes a store's row.
-func PutStore(b *Batch, id StoreID, s *Store) { b.put(storeKey(id), s.encode()) }
+// Stopped reports whether the store is halted or parked; a revision may have ended that, which the row says at the next action only.
+func (s *Store) Stopped() bool { return s.HaltCode != "" || s.ParkedBy != 0 }
+
+// PutStore writes the row of a store that has none.
+func PutStore(b *Batch, id StoreID, s *Store) {
+	b.put(storeKey(id), s.encode())
+	if s.Stopped() {
+		b.put(stoppedKey(id), newWriter(stoppedVersion, 0).seal())
+	}
+}
+
+// ChangeStore writes a store's row in the place of another one.
+func ChangeStore(b *Batch, id StoreID, from, to *Store) {
+	PutStore(b, id, to)
+	if from.Stopped() && !to.Stopped() {
+		b.Delete(stoppedKey(id))
+	}
+}
 
 // DeleteStore removes a store's row and all that is kept of its life. A new life of the key starts at seq 1 with another incarnation
 // (SEMANTICS S15).
 func DeleteStore(b *Batch, id StoreID, life Incarnation) {
 	b.Delete(storeKey(id))
+	b.Delete(stoppedKey(id))
 	DropLife(b, life)
 }
 
@@ -54,6 +74,26 @@ func Stores(r Reader, module ModuleID, after string) iter.Seq2[StoreRow, error] 
 			if err == nil {
 				s.ID = StoreID{module.Tenant, module.Module, string(row.Key[len(prefix):])}
 				s.Store, err = decodeStore(row.Key, row.Value)
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// StoppedStores yields the rows of a module's stores that are halted or parked, in the order of their keys, without looking at the others. It stops after an error.
+func StoppedStores(r Reader, module ModuleID) iter.Seq2[StoreRow, error] {
+	prefix := moduleKey(prefixStopped, module)
+	return func(yield func(StoreRow, error) bool) {
+		for row, err := range r.Rows(prefix, PrefixEnd(prefix)) {
+			var s StoreRow
+			if err == nil {
+				err = newReader("stopped store", stoppedVersion, row.Key, row.Value).close()
+			}
+			if err == nil {
+				s.ID = StoreID{module.Tenant, module.Module, string(row.Key[len(prefix):])}
+				s.Store, err = ReadStore(r, s.ID)
 			}
 			if !yield(s, err) || err != nil {
 				return

@@ -70,7 +70,21 @@ func (l *Ledger) Settle(b *journal.Batch, m *Moves, ref Ref, outcome effects.Out
 	if !letter { // else another drive goes on after what was emitted
 		leaf.Token = nil
 	}
+	if outcome == effects.Done {
+		l.overtake(b, ref)
+	}
+	l.leave(e, ref.Index)
 	l.advance(b, m, e)
+}
+
+// Late removes the note that a dispatch was made which its leaf did not wait for: it was cancelled meanwhile, or its store has ended. It reports whether there is anything
+// to remove. The ledger may be nil, or that of another life.
+func (l *Ledger) Late(b *journal.Batch, leaf *Leaf) bool {
+	if e := l.entry(leaf.Ref); leaf.Effect.Kind != abi.KindDispatch || e != nil && l.life == leaf.Life && e.open(leaf.Index) {
+		return false // in another drive it will be dispatched again, and noted
+	}
+	journal.DeleteDispatched(b, journal.ModuleID{Tenant: leaf.Store.Tenant, Module: leaf.Store.Module}, leaf.Life, leaf.Seq, leaf.Index)
+	return true
 }
 
 // undispatch removes the note that a dispatch was made, if there is one.
@@ -113,6 +127,7 @@ func (l *Ledger) Redrive(b *journal.Batch, m *Moves, ref Ref, again []byte) bool
 		next.Apart, next.Outcome = true, leaf.Outcome
 	}
 	*leaf = next
+	l.unleave(ref)
 	delete(e.traps, ref.Index)
 	for _, leaf := range e.waiting() {
 		if !holds(before, leaf) {
@@ -132,7 +147,8 @@ func (l *Ledger) Discard(b *journal.Batch, ref Ref) bool {
 	if e == nil || !e.leaves[ref.Index].Letter {
 		return false
 	}
-	e.leaves[ref.Index].Letter = false
+	e.leaves[ref.Index].Letter, e.leaves[ref.Index].Overtaken = false, false
+	l.unleave(ref)
 	l.write(b, e)
 	return true
 }
@@ -196,7 +212,7 @@ func (l *Ledger) cancelAll(b *journal.Batch, m *Moves, id string) {
 // cancel ends an open leaf that has an id.
 func (l *Ledger) cancel(b *journal.Batch, m *Moves, ref Ref) {
 	e := l.entries[ref.Seq]
-	if i := slices.IndexFunc(m.Start, func(l Leaf) bool { return l.Ref == ref }); i >= 0 { // begun by the same step
+	if i := slices.IndexFunc(m.Start, func(l *Leaf) bool { return l.Ref == ref }); i >= 0 { // begun by the same step
 		m.Start = slices.Delete(m.Start, i, i+1)
 	} else if e.ran(ref.Index) {
 		m.Stop = append(m.Stop, ref)
@@ -269,6 +285,9 @@ func (l *Ledger) forget(b *journal.Batch, e *entry) bool {
 	}
 	if e.put {
 		journal.DeleteEffect(b, l.module(), l.life, e.seq, e.moved)
+	}
+	for index := range e.dispatched { // of leaves that were cancelled before they were noted
+		journal.DeleteDispatched(b, l.module(), l.life, e.seq, index)
 	}
 	delete(l.entries, e.seq)
 	return true

@@ -18,6 +18,7 @@
 //   - Ids are per store: a delay takes the place of the delay that has its id; any other effect with an id in use refuses its action (E8).
 //   - A cancel outside of a sequential takes effect at its action's place in the order; in one, when its turn comes.
 //   - A leaf that is redriven after later ones of its sequential have run is apart from it: they neither wait for it nor end with it.
+//   - The letter of a dead publish or append is marked as overtaken once a later one of its lane was done (E6).
 //   - An effect whose leaves are all finished, none with a dead letter, is forgotten.
 //
 // # Concurrency

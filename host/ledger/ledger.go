@@ -62,7 +62,7 @@ func (l *Leaf) Name() string {
 type Moves struct {
 	Now    int64    // set by the caller: the time of the changes, Unix nanoseconds; a delay that begins counts from it
 	Opened []Opened // effects that were described, or are not done any more
-	Start  []Leaf
+	Start  []*Leaf  // whoever is told of them may have them
 	Stop   []Ref    // cancelled while they may be running
 	Done   []uint64 // seqs of effects whose leaves are all finished
 
@@ -70,7 +70,7 @@ type Moves struct {
 
 	first struct { // room for what follows from most changes, in the same piece of memory
 		opened [1]Opened
-		start  [1]Leaf
+		start  [1]*Leaf
 		done   [1]uint64
 	}
 }
@@ -82,7 +82,7 @@ func (m *Moves) open(o Opened) {
 	m.Opened = append(m.Opened, o)
 }
 
-func (m *Moves) start(l Leaf) {
+func (m *Moves) start(l *Leaf) {
 	if m.Start == nil {
 		m.Start = m.first.start[:0]
 	}
@@ -113,6 +113,7 @@ func (m *Moves) Empty() bool {
 //	    and who cancels that cancels all.
 //	L2  open counts the open leaves that may still run.
 //	L3  an entry is in entries from its action on until it is done and has no letters; done entries have letters.
+//	L4  left holds the leaves of lanes that have a letter, were not done, and that nothing has overtaken.
 type Ledger struct {
 	store   journal.StoreID
 	life    journal.Incarnation
@@ -120,6 +121,7 @@ type Ledger struct {
 	ids     map[string]Ref
 	shared  map[string]bool // ids that several leaves had at once, ever
 	open    int
+	left    left
 	turn    []effects.Leaf // memory of step
 }
 
@@ -203,6 +205,9 @@ func (l *Ledger) restore(row *journal.EffectRow) error {
 	l.entries[e.seq] = e
 	e.done = e.finished()
 	e.eachWaiting(func(leaf effects.Leaf) { l.occupy(e, leaf) })
+	for index := range e.leaves {
+		l.leave(e, index)
+	}
 	return nil
 }
 
@@ -464,7 +469,7 @@ func (l *Ledger) Leaves() iter.Seq2[Leaf, bool] {
 		for _, seq := range l.seqs() {
 			e := l.entries[seq]
 			for _, leaf := range e.waiting() {
-				if !yield(l.leaf(e, leaf), !e.ran(leaf.Index)) {
+				if !yield(*l.leaf(e, leaf), !e.ran(leaf.Index)) {
 					return
 				}
 			}
@@ -472,9 +477,9 @@ func (l *Ledger) Leaves() iter.Seq2[Leaf, bool] {
 	}
 }
 
-func (l *Ledger) leaf(e *entry, leaf effects.Leaf) Leaf {
+func (l *Ledger) leaf(e *entry, leaf effects.Leaf) *Leaf {
 	s := &e.leaves[leaf.Index]
-	return Leaf{
+	return &Leaf{
 		Ref: Ref{e.seq, leaf.Index}, Store: l.store, Life: l.life, Effect: leaf.Effect, Drive: s.Drive, Due: s.Due, Emitted: s.Emitted, Token: s.Token, Again: s.Again,
 		Dispatched: e.dispatched[leaf.Index], Depth: e.effect.Depth, Correlation: e.effect.Correlation, Trace: e.effect.Trace,
 	}

@@ -121,6 +121,10 @@ func delay(id string, after time.Duration) abi.Effect {
 	return abi.Effect{Kind: abi.KindDelay, ID: id, After: after, Body: pack.AppendString(pack.AppendString(pack.AppendMapLen(nil, 1), "type"), "tick")}
 }
 
+func publish(topic string) abi.Effect {
+	return abi.Effect{Kind: abi.KindPublish, Target: topic, Body: []byte{0xc0}}
+}
+
 func cancel(id string) abi.Effect { return abi.Effect{Kind: abi.KindCancel, ID: id} }
 
 func sequential(list ...abi.Effect) abi.Effect {
@@ -309,6 +313,35 @@ func TestE4_redriveWithItsIDInUse(t *testing.T) {
 	require.NoError(t, k.add(cancel("y")))
 	require.Equal(t, "open 4; stop 3/0; stop 1/1; done 3; done 1; done 4; ", k.said(), "who cancels one cancels all")
 	requireSame(t, k)
+}
+
+// E6: a letter is overtaken when a later leaf of its lane was done, and not by one of another lane, an earlier one, or one that died too; a redrive begins anew.
+func TestE6_overtaken(t *testing.T) {
+	k := newBook(t)
+	for range 4 {
+		require.NoError(t, k.add(publish("news"), publish("mail")))
+	}
+	k.settle(1, 0, effects.Dead, true)
+	k.settle(2, 0, effects.Dead, true)
+	k.settle(2, 1, effects.Done, false)
+	require.Equal(t, map[ledger.Ref]bool{{Seq: 1}: false, {Seq: 2}: false}, lettersOf(t, k, "news"))
+	k.Ledger = k.load()
+	k.settle(3, 0, effects.Done, true)
+	require.Equal(t, map[ledger.Ref]bool{{Seq: 1}: true, {Seq: 2}: true, {Seq: 3}: false}, lettersOf(t, k, "news"))
+	require.True(t, k.redrive(1, 0, nil))
+	k.settle(1, 0, effects.Dead, true)
+	require.Equal(t, map[ledger.Ref]bool{{Seq: 1}: false, {Seq: 2}: true, {Seq: 3}: false}, lettersOf(t, k, "news"), "it went to the end")
+	require.True(t, k.redrive(2, 0, nil))
+	k.settle(2, 0, effects.Done, false)
+	k.settle(4, 0, effects.Done, false)
+	require.Equal(t, map[ledger.Ref]bool{{Seq: 1}: true, {Seq: 3}: false}, lettersOf(t, k, "news"), "what was done is not overtaken, its feedback is")
+	require.True(t, k.discard(1, 0))
+	require.NoError(t, k.add(publish("news"), publish("news")))
+	k.settle(5, 0, effects.Dead, true)
+	k.settle(5, 1, effects.Dead, true)
+	require.True(t, k.redrive(5, 0, nil))
+	k.settle(5, 0, effects.Done, false)
+	require.Equal(t, map[ledger.Ref]bool{{Seq: 3}: false, {Seq: 5, Index: 1}: false}, lettersOf(t, k, "news"), "what was retried first came before it")
 }
 
 func TestCheck_room(t *testing.T) {

@@ -50,7 +50,39 @@ func requireSame(t require.TestingT, k *book) {
 	}
 }
 
-var ids = []string{"x", "y", "z"}
+// lettersOf are those of a topic in the journal, and whether they were overtaken.
+func lettersOf(t require.TestingT, k *book, topic string) map[ledger.Ref]bool {
+	found := map[ledger.Ref]bool{}
+	for ref, s := range standings(t, k, topic) {
+		if s.Letter {
+			found[ref] = s.Overtaken
+		} else {
+			require.False(t, s.Overtaken)
+		}
+	}
+	return found
+}
+
+// standings are how the journal has the publishes to a topic.
+func standings(t require.TestingT, k *book, topic string) map[ledger.Ref]journal.Standing {
+	found := map[ledger.Ref]journal.Standing{}
+	for row, err := range journal.EffectsOf(k.backend, journal.ModuleID{Tenant: id.Tenant, Module: id.Module}, life) {
+		require.NoError(t, err)
+		tree, err := abi.DecodeEffects(row.Tree)
+		require.NoError(t, err)
+		for leaf := range effects.Leaves(tree) {
+			if leaf.Effect.Kind == abi.KindPublish && leaf.Effect.Target == topic {
+				found[ledger.Ref{Seq: row.Seq, Index: leaf.Index}] = row.Leaves[leaf.Index]
+			}
+		}
+	}
+	return found
+}
+
+var (
+	ids    = []string{"x", "y", "z"}
+	topics = []string{"news", "mail"}
+)
 
 func leaves(l *ledger.Ledger) (list []string) {
 	for leaf, held := range l.Leaves() {
@@ -62,7 +94,7 @@ func leaves(l *ledger.Ledger) (list []string) {
 
 func tree(t *rapid.T, depth int) abi.Effect {
 	anyID := rapid.SampledFrom([]string{"", "", "x", "y", "z"})
-	kinds := []string{"call", "call", "delay", "cancel", "cancelFed", "none", "dispatch"}
+	kinds := []string{"call", "call", "delay", "cancel", "cancelFed", "none", "dispatch", "publish", "publish"}
 	if depth > 0 {
 		kinds = append(kinds, "sequential", "sequential", "parallel")
 	}
@@ -77,6 +109,8 @@ func tree(t *rapid.T, depth int) abi.Effect {
 		return e
 	case "none":
 		return abi.Effect{Kind: abi.KindNone}
+	case "publish":
+		return publish(rapid.SampledFrom(topics).Draw(t, "topic"))
 	case "dispatch":
 		return abi.Effect{Kind: abi.KindDispatch, Target: "test/b", ID: anyID.Draw(t, "id"), Body: delay("", 0).Body}
 	case "sequential", "parallel":
@@ -101,6 +135,15 @@ func TestLedger_property(t *testing.T) {
 		open := map[uint64]bool{}
 		trees := map[uint64][]abi.Effect{}
 		outcomes := map[ledger.Ref]effects.Outcome{}
+		overtaken := map[string]map[ledger.Ref]bool{} // of the leaves of a topic that have letters
+		for _, topic := range topics {
+			overtaken[topic] = map[ledger.Ref]bool{}
+		}
+		forget := func(ref ledger.Ref) {
+			for _, topic := range topics {
+				delete(overtaken[topic], ref)
+			}
+		}
 		follow := func() {
 			for _, o := range k.moves.Opened {
 				require.False(t, open[o.Seq])
@@ -116,7 +159,7 @@ func TestLedger_property(t *testing.T) {
 				name := fmt.Sprint(l.Ref, l.Drive)
 				require.False(t, started[name], "%s started twice", name)
 				started[name] = true
-				running[l.Ref] = l
+				running[l.Ref] = *l
 				require.True(t, k.Holds(l.Ref, l.Drive))
 				if l.Drive == 1 { // E5
 					require.False(t, precedes(trees[l.Seq], l.Index, func(index int) bool {
@@ -170,10 +213,22 @@ func TestLedger_property(t *testing.T) {
 				}
 				outcome := rapid.SampledFrom([]effects.Outcome{effects.Done, effects.Done, effects.Dead}).Draw(t, "outcome")
 				letter := outcome == effects.Dead || rapid.Bool().Draw(t, "refused")
+				leaf := running[ref]
 				k.settle(ref.Seq, ref.Index, outcome, letter)
 				delete(running, ref)
 				if outcomes[ref] != effects.Done {
 					outcomes[ref] = outcome
+				}
+				if leaf.Effect.Kind == abi.KindPublish {
+					lane, stand := overtaken[leaf.Effect.Target], standings(t, k, leaf.Effect.Target)
+					for dead := range lane {
+						if outcome == effects.Done && effects.Outcome(stand[dead].Outcome) == effects.Dead && (dead.Seq < ref.Seq || dead.Seq == ref.Seq && dead.Index < ref.Index) {
+							lane[dead] = true
+						}
+					}
+					if letter {
+						lane[ref] = false
+					}
 				}
 				if letter {
 					letters = append(letters, ref)
@@ -193,6 +248,7 @@ func TestLedger_property(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(letters)-1).Draw(t, "letter")
 				require.True(t, k.redrive(letters[i].Seq, letters[i].Index, []byte("action")), "every letter can be redriven")
+				forget(letters[i])
 				letters = slices.Delete(letters, i, i+1)
 				follow()
 			},
@@ -202,6 +258,7 @@ func TestLedger_property(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(letters)-1).Draw(t, "letter")
 				require.True(t, k.discard(letters[i].Seq, letters[i].Index))
+				forget(letters[i])
 				letters = slices.Delete(letters, i, i+1)
 			},
 			"restart": func(t *rapid.T) {
@@ -217,7 +274,12 @@ func TestLedger_property(t *testing.T) {
 					k.Ledger = ledger.New(id, life)
 				}
 			},
-			"": func(t *rapid.T) { requireSame(t, k) },
+			"": func(t *rapid.T) {
+				requireSame(t, k)
+				for topic, lane := range overtaken {
+					require.Equal(t, lane, lettersOf(t, k, topic), "E6, L4")
+				}
+			},
 		})
 	})
 }

@@ -42,7 +42,7 @@ type ModuleStats struct {
 	Subscribers  int
 	Halted       int
 	// OpenLeaves are those that have their turn and are not done; of them, running ones are attempted or feed back, timed ones wait for a time
-	// (delays, and attempts to come), parked ones for a breaker or a budget. The rest is ready, or waits in its lane.
+	// (delays, and attempts to come), parked ones for a breaker, a budget or a module. The rest is ready, or waits in its lane.
 	OpenLeaves, RunningLeaves, TimedLeaves, ParkedLeaves int
 	DeadLetters                                          int
 }

@@ -113,7 +113,9 @@ func (o *Outbox) take(g *target) run {
 	}
 	t := g.queue.first
 	g.queue.remove(t)
-	t.unpark()
+	if !g.open { // else it asks for its module, and goes on waiting if that is not there
+		t.unpark()
+	}
 	t.active = true
 	t.account.stats.Running++
 	if t.feeding == nil {
@@ -175,9 +177,12 @@ func (w *worker) workAfter(r run, err error) {
 // not needed any more.
 func (w *worker) settle(r run, err error) run {
 	o, t, g := w.outbox, r.task, r.target
-	if t.under != nil {
+	attempted := t.under != nil
+	if attempted {
 		o.judge(r, err)
 	}
+	missing := attempted && unloaded(t, err)
+	came := attempted && !missing && !o.left(t)
 	at := int64(0)
 	if t.feeding != nil {
 		at = o.deliver(t)
@@ -186,7 +191,7 @@ func (w *worker) settle(r run, err error) run {
 	}
 
 	o.mu.Lock()
-	if t.under != nil {
+	if attempted {
 		t.under.cancel()
 		t.under = nil
 		if err == nil && g.slots < g.limit {
@@ -202,10 +207,17 @@ func (w *worker) settle(r run, err error) run {
 		o.running--
 		g.tenant.running--
 	}
+	if came && g.inner && g.open {
+		o.found(g)
+		t.unpark()
+	}
 	switch {
 	case at < 0 || t.gone:
 		o.remove(t)
-	case !o.closing:
+	case o.closing:
+	case missing && t.feeding == nil:
+		o.missed(t, g)
+	default:
 		if t.feeding != nil { // nothing but the store is needed for it any more
 			t.target = o.target(g.tenant, ours)
 		}
@@ -232,7 +244,7 @@ func (w *worker) settle(r run, err error) run {
 func (o *Outbox) attempt(t *task) error {
 	a := t.under
 	a.begin()
-	a.ctx = t.account.store.Start(a.ctx, &t.leaf, t.attempt)
+	a.ctx = t.account.store.Start(a.ctx, t.leaf, t.attempt)
 	var result []byte
 	var err error
 	if t.leaf.Effect.Kind == abi.KindDispatch {
@@ -251,7 +263,7 @@ func (o *Outbox) attempted(t *task, result []byte, err error) error {
 	}
 	a := t.under
 	a.performed = Performed{
-		Leaf: &t.leaf, Attempt: t.attempt, Started: a.started, Took: time.Since(a.started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t),
+		Leaf: t.leaf, Attempt: t.attempt, Started: a.started, Took: time.Since(a.started), Err: err, GivenUp: err != nil && o.gaveUp(t, err), Canceled: o.left(t),
 		Context: a.ctx,
 	}
 	t.account.store.Performed(&a.performed)
@@ -263,6 +275,9 @@ func (o *Outbox) left(t *task) bool { return t.under.canceled() }
 
 // gaveUp reports whether no other attempt follows one that failed.
 func (o *Outbox) gaveUp(t *task, err error) bool {
+	if t.feeding == nil && unloaded(t, err) {
+		return t.policy.OnOpen == retry.DeadLetter
+	}
 	return t.feeding != nil || retry.IsPermanent(err) || t.attempt >= t.policy.Attempts()
 }
 
@@ -295,7 +310,7 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 	if action == nil {
 		return retry.Permanent(errors.New("an emission of an effect that names no action to feed back"))
 	}
-	d := &ledger.Delivery{Leaf: &t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
+	d := &ledger.Delivery{Leaf: t.leaf, Outcome: effects.Open, Cause: journal.CauseFeedback, Action: action, Token: emission.Token}
 	for {
 		err = t.account.store.Deliver(&valuesOf{o.ctx, ctx}, d) // not in the handler's time, as for a dispatch
 		if err == nil {
@@ -316,18 +331,12 @@ func (o *Outbox) emit(ctx context.Context, t *task, emission effects.Emission) e
 
 // dispatch makes the leaf an action of another store. What the other store refuses is an answer, and not tried again.
 func (o *Outbox) dispatch(t *task) ([]byte, error) {
-	address, err := abi.ParseAddress(t.leaf.Effect.Target)
+	address, err := addressee(t.leaf)
 	if err != nil {
-		return nil, retry.Permanent(abi.AddressError(err))
-	}
-	if address.Tenant == abi.DefaultTenant && t.leaf.Store.Tenant != abi.DefaultTenant {
-		address.Tenant = t.leaf.Store.Tenant
-	}
-	if address.Tenant != t.leaf.Store.Tenant {
-		return nil, retry.Permanent(&abi.Error{Code: abi.CodeBadAddress, Text: "a dispatch goes to stores of the same tenant"})
+		return nil, err
 	}
 	// Not in the attempt's time: when that ended while the journal works, the action would be there, and the dispatch made again.
-	result, err := o.config.Dispatch(t.under.after(), &ledger.Dispatch{From: &t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
+	result, err := o.config.Dispatch(t.under.after(), &ledger.Dispatch{From: t.leaf, Store: journal.StoreID(address), Action: t.leaf.Effect.Body})
 	var e *abi.Error
 	if errors.As(err, &e) {
 		switch e.Code {
@@ -357,6 +366,13 @@ func (o *Outbox) judge(r run, err error) {
 func (o *Outbox) later(t *task, err error) (at int64) {
 	if o.left(t) || errors.Is(err, ledger.ErrGone) {
 		return -1 // cancelled, for the next start, or ended by an emission that was refused
+	}
+	if unloaded(t, err) {
+		if t.policy.OnOpen != retry.DeadLetter {
+			return 0 // it waits for its module
+		}
+		t.fail(ledger.ReasonBreakerOpen, err, o.config.FeedbackBytes)
+		return o.deliver(t)
 	}
 	delay, again := t.policy.Next(t.attempt, err, nil)
 	if again {

@@ -10,7 +10,7 @@
 //	  | delay,   | |  time               v                        v  | store halted, reducer trapped, journal refused
 //	  +---> timed +-+-------------- timed (retry)               timed
 //	             | breaker closes
-//	           parked: the queue of a target whose breaker is open
+//	           parked: the queue of a target whose breaker is open, or whose module is not loaded
 //
 // # Promise
 //

@@ -26,7 +26,8 @@ const (
 type Config struct {
 	Handlers effects.Registry
 
-	// Store returns a handle on a store. Dispatch makes an action of another store of a dispatch.
+	// Store returns a handle on a store. Dispatch makes an action of another store of a dispatch; an *abi.Error of CodeNotFound says that its module is
+	// not loaded.
 	Store    func(journal.StoreID) Store
 	Dispatch func(context.Context, *ledger.Dispatch) ([]byte, error)
 
@@ -105,13 +106,25 @@ func (o *Outbox) Moved(store journal.StoreID, life journal.Incarnation, m *ledge
 			o.cancel(t)
 		}
 	}
-	for i := range m.Start {
-		o.add(a, &m.Start[i])
+	for _, l := range m.Start {
+		o.add(a, l)
 	}
 	for _, seq := range m.Done {
 		o.finished(a, seq)
 	}
 	o.pump()
+}
+
+// Parked is since when a leaf waits for its target; zero when it does not.
+func (o *Outbox) Parked(life journal.Incarnation, ref ledger.Ref) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a := o.accounts[life]; a != nil {
+		if t := a.task(ref); t != nil && t.parked != 0 {
+			return time.Unix(0, t.parked).UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // Stats are figures of an outbox at one moment.

@@ -99,7 +99,7 @@ func (b *bench) start(tenant string, n int, e abi.Effect) (refs []ledger.Ref) {
 		b.seq++
 		ref := ledger.Ref{Seq: b.seq}
 		m.Opened = append(m.Opened, ledger.Opened{Seq: b.seq, Correlation: "c"})
-		leaf := ledger.Leaf{Ref: ref, Store: store, Life: lifeOf(tenant), Effect: &e, Drive: 1}
+		leaf := &ledger.Leaf{Ref: ref, Store: store, Life: lifeOf(tenant), Effect: &e, Drive: 1}
 		if e.Kind == abi.KindDelay {
 			leaf.Due = time.Now().Add(e.After).UnixNano()
 		}
@@ -183,7 +183,7 @@ func TestFairness(t *testing.T) {
 // What waits has no goroutine, and is counted as what it is.
 func TestStats(t *testing.T) {
 	inBubble(t, outbox.Config{HostConcurrency: 2}, func(t *testing.T, b *bench) {
-		require.True(t, b.SetBreaker("a", "call=x:parked", outbox.ForceOpen))
+		require.NoError(t, b.SetBreaker("a", "call=x:parked", outbox.ForceOpen))
 		b.perform = sleeping(time.Minute)
 		b.start("a", 5, call("x:parked"))
 		b.start("a", 7, abi.Effect{Kind: abi.KindDelay, After: time.Hour})
@@ -192,9 +192,9 @@ func TestStats(t *testing.T) {
 		require.Equal(t, outbox.Stats{Tasks: 12, Timed: 7, Parked: 5}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 		require.Equal(t, outbox.Stats{Tasks: 3, Running: 2}, b.Stats(journal.ModuleID{Tenant: "b", Module: "m"}))
 		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "other"}))
-		require.True(t, b.SetBreaker("a", "call=x:parked", outbox.ForceAuto))
-		require.False(t, b.SetBreaker("a", "call=x:parked", "sideways"))
-		require.False(t, b.SetBreaker("a", "call=x:other", "sideways"))
+		require.NoError(t, b.SetBreaker("a", "call=x:parked", outbox.ForceAuto))
+		require.Error(t, b.SetBreaker("a", "call=x:parked", "sideways"))
+		require.Error(t, b.SetBreaker("a", "call=x:other", "sideways"))
 		require.Len(t, b.Targets("a"), 1, "what was refused makes no target")
 		pass(2 * time.Hour)
 		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
@@ -204,11 +204,11 @@ func TestStats(t *testing.T) {
 // When a breaker closes, those that were parked come back at a ramp: one, and one more with each success.
 func TestRamp(t *testing.T) {
 	inBubble(t, outbox.Config{}, func(t *testing.T, b *bench) {
-		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
+		require.NoError(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
 		b.start("a", 60, call("x:1"))
 		synctest.Wait()
 		b.perform = sleeping(time.Second)
-		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceClose))
+		require.NoError(t, b.SetBreaker("a", "call=x:1", outbox.ForceClose))
 		for _, want := range []int{1, 3, 7, 15, 31, 60} {
 			synctest.Wait()
 			b.mu.Lock()
@@ -294,7 +294,7 @@ func TestMoved_again(t *testing.T) {
 		b.perform = sleeping(time.Second)
 		store, e := journal.StoreID{Tenant: "a"}, call("x:1")
 		tell := func(drive uint32) {
-			b.Moved(store, lifeOf("a"), &ledger.Moves{Start: []ledger.Leaf{{Ref: ledger.Ref{Seq: 1}, Store: store, Life: lifeOf("a"), Effect: &e, Drive: drive}}})
+			b.Moved(store, lifeOf("a"), &ledger.Moves{Start: []*ledger.Leaf{{Ref: ledger.Ref{Seq: 1}, Store: store, Life: lifeOf("a"), Effect: &e, Drive: drive}}})
 		}
 		tell(1)
 		tell(1)
@@ -344,7 +344,7 @@ func TestPolicies(t *testing.T) {
 // What is cancelled while it waits for its target is not counted as waiting any more, and goes, wherever it stood; the others keep their order.
 func TestCancel_waiting(t *testing.T) {
 	inBubble(t, outbox.Config{Policies: map[string]outbox.Policy{"call=x:1": {Concurrency: 1}}}, func(t *testing.T, b *bench) {
-		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
+		require.NoError(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
 		refs := b.start("a", 1000, call("x:1"))
 		stop := func(refs ...ledger.Ref) {
 			b.Moved(journal.StoreID{Tenant: "a", Module: "m", Key: "k"}, lifeOf("a"), &ledger.Moves{Stop: refs})
@@ -356,11 +356,11 @@ func TestCancel_waiting(t *testing.T) {
 		stop(refs[50:1000]...)
 		require.Equal(t, 20, waiting())
 		stop(refs[0])
-		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceClose))
+		require.NoError(t, b.SetBreaker("a", "call=x:1", outbox.ForceClose))
 		pass(time.Hour)
 		require.Len(t, b.delivered, 19)
 		require.Zero(t, waiting())
-		require.True(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
+		require.NoError(t, b.SetBreaker("a", "call=x:1", outbox.ForceOpen))
 		stop(b.start("a", 5, call("x:1"))[2])
 		pass(25 * time.Hour) // longer than they may be parked
 		require.Len(t, b.delivered, 19+4)

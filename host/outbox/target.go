@@ -3,7 +3,9 @@ package outbox
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/crhost/crhost/abi"
@@ -20,6 +22,7 @@ type tenant struct {
 	ready    []*target // with something to start, each once
 	running  int
 	listed   bool // in Outbox.ready
+	unloaded int  // targets that are open because their module is not loaded
 	swept    int  // targets that the last sweep left
 }
 
@@ -28,23 +31,25 @@ type tenant struct {
 // Invariants:
 //
 //	G1  a task of the target is in queue, running, or in neither: timed, behind in its lane, or feeding.
-//	G2  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or a breaker that is open.
+//	G2  listed targets are in their tenant's ready; a target that is not listed has nothing to start, no slot free, or is open.
+//	G3  an inner target that is open is that of a module which is not loaded: until says when one of its tasks, which are all parked, may ask again.
 type target struct {
-	alarm     // asks the breaker again
+	alarm     // asks the breaker, or for the module, again
 	name      string
 	kind      abi.Kind // name is kind=of; both are empty for those that no leaf has had yet
 	of        string
 	tenant    *tenant
-	inner     bool  // the host's own doing: no breaker, budget or policy
+	inner     bool  // the host's own doing: no breaker and no budget, and leaves have the policies of their own names
 	most      int   // attempts at a time of a tenant
-	queue     queue // ready, or parked while the breaker is open
+	queue     queue // ready, or parked while the target is open
 	running   int
 	tasks     int // in whatever state
 	slots     int // attempts at a time: fewer than limit after the breaker has been open, one more with each success
 	limit     int
 	listed    bool
-	forgotten bool // it is not its tenant's any more
-	open      bool // the breaker refused the last time it was asked
+	forgotten bool  // it is not its tenant's any more
+	open      bool  // the breaker refused, or the module was not loaded, the last time anybody asked
+	until     int64 // of an inner one that is open, Unix nanoseconds
 	breaker   *breaker.Breaker
 	budget    *retry.Budget
 	policy    retry.Policy // of leaves that name none
@@ -52,7 +57,7 @@ type target struct {
 
 // retry is the policy of a leaf.
 func (g *target) retry(e *abi.Effect) retry.Policy {
-	if e.Retry == "" {
+	if e.Retry == "" && !g.inner {
 		return g.policy
 	}
 	return g.tenant.policies.retry(e)
@@ -76,10 +81,13 @@ const manyTargets = 1000
 // sweep forgets targets of which there is nothing to tell: no work, no failure, nothing set by hand.
 func (t *tenant) sweep() {
 	for name, g := range t.targets {
-		if g.inner || g.listed || g.open || g.running > 0 || g.queue.len > 0 || g.tasks > 0 {
+		if g.name == ours || g.listed || g.open && !g.inner || g.running > 0 || g.queue.len > 0 || g.tasks > 0 {
 			continue
 		}
 		if s := g.breaker.Status(); s.State == breaker.Closed && !s.Manual && s.Failures == 0 {
+			if g.open { // nothing waits for that module any more
+				t.unloaded--
+			}
 			delete(t.targets, name)
 			g.forgotten = true
 		}
@@ -96,7 +104,7 @@ func (o *Outbox) target(t *tenant, name string) *target {
 			t.sweep()
 			t.swept = len(t.targets)
 		}
-		g = &target{name: name, tenant: t, inner: name == ours, most: o.config.TenantConcurrency}
+		g = &target{name: name, tenant: t, inner: name == ours || strings.HasPrefix(name, modulePrefix), most: o.config.TenantConcurrency}
 		g.alarm = alarm{index: -1, owner: g}
 		p := t.policies.of(name)
 		g.breaker = breaker.New(p.Breaker, func(c breaker.Change) { o.turned(g, c) })
@@ -127,7 +135,7 @@ func (g *target) apply(p Policy) {
 		g.slots = g.limit
 	}
 	g.slots = min(g.slots, g.limit)
-	if g.inner { // the host's bound, and the tenant's
+	if g.name == ours { // the host's bound, and the tenant's
 		g.limit, g.slots = g.most, g.most
 	}
 }
@@ -173,7 +181,11 @@ func (o *Outbox) tell() {
 // REQUIRES: mu is held.
 func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 	if g.inner {
-		return nil, true
+		if !g.open || o.now() >= g.until {
+			return nil, true
+		}
+		o.shut(g, g.until)
+		return nil, false
 	}
 	p, err := g.breaker.Allow()
 	if err == nil {
@@ -183,18 +195,25 @@ func (o *Outbox) permit(g *target) (*breaker.Permit, bool) {
 		}
 		return p, true
 	}
+	var open *breaker.OpenError
+	wake := o.now() + int64(time.Minute)
+	if errors.As(err, &open) && !open.Until.IsZero() {
+		wake = open.Until.UnixNano()
+	}
+	o.shut(g, wake)
+	return nil, false
+}
+
+// shut parks what is in the queue of a target that takes nothing until somebody asks again, at a time.
+//
+// REQUIRES: mu is held.
+func (o *Outbox) shut(g *target, wake int64) {
 	g.open = true
 	now := o.now()
 	for t := range g.queue.all() {
 		t.park(now)
 	}
-	var open *breaker.OpenError
-	wake := now + int64(time.Minute)
-	if errors.As(err, &open) && !open.Until.IsZero() {
-		wake = open.Until.UnixNano()
-	}
 	o.set(&g.alarm, min(wake, o.expiry(g)))
-	return nil, false
 }
 
 // expiry is when the first parked task has been so for as long as it may.
@@ -218,7 +237,7 @@ func (o *Outbox) expire(g *target) {
 		switch {
 		case p.OnOpen == retry.DeadLetter:
 			g.queue.remove(t)
-			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
+			o.bury(t, ledger.ReasonBreakerOpen, g.closed())
 		case t.parked != 0 && now >= t.parked+int64(p.ParkLimit):
 			g.queue.remove(t)
 			o.bury(t, reasonParked, errParked)
@@ -268,8 +287,11 @@ const (
 )
 
 // SetBreaker opens or closes the breaker of a target by hand, or gives it back to itself. A target that no effect has had yet can be
-// opened beforehand. It reports whether how is one of the above.
-func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
+// opened beforehand. Errors are *abi.Error: CodeBadRequest for what is no target with a breaker, or no way to set one; CodeNotFound for a target that no effect has had.
+func (o *Outbox) SetBreaker(tenant, name string, how Force) error {
+	if kind, target, _ := strings.Cut(name, "="); target == "" || !hasBreaker(abi.Kind(kind)) {
+		return &abi.Error{Code: abi.CodeBadRequest, Text: fmt.Sprintf("%q is not EFFECT=TARGET with an effect that has a breaker, such as call=http:api.example.com", name)}
+	}
 	var set func(*breaker.Breaker)
 	switch how {
 	case ForceOpen:
@@ -279,16 +301,22 @@ func (o *Outbox) SetBreaker(tenant, name string, how Force) bool {
 	case ForceAuto:
 		set = (*breaker.Breaker).Auto
 	default:
-		return false
+		return &abi.Error{Code: abi.CodeBadRequest, Text: "a breaker can be set to open, close or auto"}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	g := o.target(o.tenant(tenant), name)
+	t := o.tenant(tenant)
+	if t.targets[name] == nil && how != ForceOpen {
+		return &abi.Error{Code: abi.CodeNotFound, Text: "no effect has had the target " + name}
+	}
+	g := o.target(t, name)
 	set(g.breaker) // with mu held: until something is set by hand, a sweep may forget the target
 	o.wake(g)
 	o.pump()
-	return true
+	return nil
 }
 
-// alone reports whether the leaves of a kind are done one at a time for each store and target (SEMANTICS E6).
-func alone(k abi.Kind) bool { return k == abi.KindPublish || k == abi.KindAppend }
+// hasBreaker reports whether leaves of a kind have targets with breakers: those that are not the host's own doing.
+func hasBreaker(k abi.Kind) bool {
+	return slices.Contains(abi.Kinds(), k) && k.Leaf() && k != abi.KindDispatch && k != abi.KindDelay && k != abi.KindCancel
+}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/effects"
-	"github.com/crhost/crhost/effects/breaker"
 	"github.com/crhost/crhost/effects/retry"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
@@ -27,7 +26,7 @@ var (
 // task is a leaf that has its turn.
 type task struct {
 	alarm
-	leaf     ledger.Leaf
+	leaf     *ledger.Leaf
 	account  *account
 	effect   *effect
 	target   *target          // whose queue it belongs in
@@ -79,7 +78,7 @@ func (o *Outbox) add(a *account, l *ledger.Leaf) {
 		return // it was told of again after a journal's failure
 	}
 	t := a.effect(l.Seq).room()
-	t.leaf, t.account = *l, a
+	t.leaf, t.account = l, a
 	t.effect.tasks = append(t.effect.tasks, t)
 	if known != nil {
 		t.effect.tasks = slices.DeleteFunc(t.effect.tasks, func(t *task) bool { return t == known })
@@ -98,7 +97,9 @@ func (o *Outbox) add(a *account, l *ledger.Leaf) {
 		t.feed(ledger.Delivery{Outcome: effects.Done, Cause: journal.CauseTimer, Action: e.Body})
 	case e.Kind == abi.KindCancel:
 		t.succeed(nil, o.config.FeedbackBytes)
-	case e.Kind != abi.KindDispatch:
+	case e.Kind == abi.KindDispatch:
+		t.target = o.target(a.tenant, o.dispatchOn(l))
+	default:
 		t.target = o.targetOf(a, e)
 	}
 	t.home = t.target
@@ -107,7 +108,7 @@ func (o *Outbox) add(a *account, l *ledger.Leaf) {
 		o.set(&t.alarm, l.Due)
 		return
 	}
-	if alone(e.Kind) && l.Again == nil {
+	if ledger.InLane(e.Kind) && l.Again == nil {
 		t.lane = a.lane(t.target.name)
 		if t.lane.tasks = append(t.lane.tasks, t); len(t.lane.tasks) > 1 {
 			return
@@ -131,7 +132,7 @@ func (a *account) lane(target string) *lane {
 
 // feed makes d what is delivered of the task.
 func (t *task) feed(d ledger.Delivery) {
-	d.Leaf = &t.leaf
+	d.Leaf = t.leaf
 	t.delivery = d
 	t.feeding = &t.delivery
 }
@@ -140,10 +141,13 @@ func (t *task) feed(d ledger.Delivery) {
 func (o *Outbox) queue(t *task) {
 	if t.target.open {
 		if t.target.retry(t.leaf.Effect).OnOpen == retry.DeadLetter {
-			o.bury(t, ledger.ReasonBreakerOpen, breaker.ErrOpen)
+			o.bury(t, ledger.ReasonBreakerOpen, t.target.closed())
 			return
 		}
 		t.park(o.now())
+		if a, expiry := &t.target.alarm, t.parked+int64(t.target.retry(t.leaf.Effect).ParkLimit); a.index >= 0 && expiry < a.at {
+			o.set(a, expiry)
+		}
 	}
 	t.target.queue.push(t)
 	o.list(t.target)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/ledger"
 )
@@ -41,6 +42,9 @@ type Config struct {
 
 	// Traceparent is the traceparent of the span in a context, empty when there is none; see observe.Observer. nil: nobody traces.
 	Traceparent func(context.Context) string
+
+	// Full is why no commands are taken for want of room, until there is some; effects still finish. nil: there is room, always.
+	Full *atomic.Pointer[abi.Error]
 
 	// Letters is how many dead letters the module has, kept up to date from what it is when the shards begin. nil: nobody asks.
 	Letters *atomic.Int64

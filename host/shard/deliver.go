@@ -113,7 +113,7 @@ func (s *Shard) deliver(ctx context.Context, ref *Ref, d *ledger.Delivery, start
 // take settles a leaf. What keeps the store from reducing what it feeds back, though the leaf is settled, is in s.refusal.
 func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 	if !st.exists || st.life != d.Leaf.Life || !st.ledger.Holds(d.Leaf.Ref, d.Leaf.Drive) {
-		return st.pos, ledger.ErrGone // once that is durable: what ended the leaf may yet be taken back
+		return max(st.pos, s.late(st, d)), ledger.ErrGone // once that is durable: what ended the leaf may yet be taken back
 	}
 	if s.refusing != nil {
 		return 0, s.refusing
@@ -161,6 +161,15 @@ func (s *Shard) take(st *store, d *ledger.Delivery) (journal.Position, error) {
 	m := &moved{store: st, moves: ledger.Moves{Now: s.in.Now}}
 	s.book(st, d, letter, &m.moves)
 	return s.accept(st, g, d.Cause, m), nil
+}
+
+// late removes what a dispatch that was made after its leaf was gone has left behind. What this misses the next start finds.
+func (s *Shard) late(st *store, d *ledger.Delivery) journal.Position {
+	s.extra.Reset()
+	if d.Outcome != effects.Done || s.refusing != nil || !st.ledger.Late(&s.extra, d.Leaf) {
+		return 0
+	}
+	return s.committer.Enqueue(journal.Step{Life: d.Leaf.Life, Extra: &s.extra})
 }
 
 // book enters what became of a leaf into the ledger.

@@ -25,6 +25,9 @@ func (s *Shard) makeRoom(comer *store) {
 			st.cell.Drop()
 		case max(st.pos, st.saved) <= s.committer.Watermark():
 			s.remove(st)
+			if st.exists && st.row.Stopped() { // by a revision that may become the active one again
+				s.asleep[st.key] = st.row
+			}
 		}
 	}
 }

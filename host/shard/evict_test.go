@@ -7,6 +7,7 @@ import (
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host/journal/memory"
+	"github.com/crhost/crhost/host/observe"
 	"github.com/crhost/crhost/host/shard"
 	"github.com/stretchr/testify/require"
 )
@@ -37,4 +38,26 @@ func TestS9_failedStoresLeaveMemory(t *testing.T) {
 	for k := range 500 {
 		f.requireValue(t, fmt.Sprint(k, "kept"), 1)
 	}
+}
+
+// S6, S9: a store that was halted by a revision leaves memory under the next one, and counts again when that one is active again.
+func TestS6_haltedStoreThatLeftMemory(t *testing.T) {
+	f := newFixture(t, memory.New(memory.Config{}), shard.Config{Stores: 10, HaltOnCommandTrap: true})
+	f.send(t, "halted", "add")
+	f.refused(t, "halted", "trap", abi.CodeHalted)
+	f.deploy(t, 2, nil)
+	require.Empty(t, f.Halts())
+	for k := range 500 {
+		f.send(t, fmt.Sprint(k), "add")
+	}
+	require.False(t, f.Knows("halted"))
+	f.deploy(t, 1, nil)
+	halts := f.Halts()
+	require.Len(t, halts, 1)
+	require.Equal(t, "halted", halts[0].Key)
+	var stats observe.ModuleStats
+	f.Stats(&stats)
+	require.Equal(t, 1, stats.Halted)
+	require.NoError(t, f.Resume(context.Background(), "halted", false))
+	require.Empty(t, f.Halts())
 }

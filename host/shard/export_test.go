@@ -7,6 +7,13 @@ func (s *Shard) Known() int {
 	return len(s.dir)
 }
 
+// Knows reports whether a store is in memory.
+func (s *Shard) Knows(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dir[key] != nil
+}
+
 // Waiting is how many wait for a store that is in memory.
 func (s *Shard) Waiting(key string) int {
 	s.dirMu.RLock()

@@ -19,7 +19,7 @@ func (s *Shard) halt(st *store, code abi.Code, reason string) error {
 	if !st.exists {
 		return refusal // there is nothing to protect: what failed was its first action
 	}
-	if !st.haltHolds() {
+	if !s.haltHolds(&st.row) {
 		row := st.row
 		row.HaltCode, row.HaltReason, row.HaltedAt, row.HaltedBy = string(code), reason, time.Now().UnixNano(), s.active.revision.Number
 		s.write(st, row)
@@ -27,9 +27,31 @@ func (s *Shard) halt(st *store, code abi.Code, reason string) error {
 	return refusal
 }
 
-// haltHolds reports whether the store is halted. A deploy ends halts (SEMANTICS S6, S7), but no divergence: somebody has to see that.
-func (st *store) haltHolds() bool {
-	return st.row.HaltCode != "" && (st.row.HaltedBy == st.shard.active.revision.Number || st.row.HaltCode == string(abi.CodeDiverged))
+// haltHolds reports whether a store with that row is halted. A deploy ends halts (SEMANTICS S6, S7), but no divergence: somebody has to see that.
+func (s *Shard) haltHolds(row *journal.Store) bool {
+	return row.HaltCode != "" && (row.HaltedBy == s.active.revision.Number || row.HaltCode == string(abi.CodeDiverged))
+}
+
+// stopped says why a store with that row takes no actions, or nil.
+//
+// REQUIRES: mu is held.
+func (s *Shard) stopped(row *journal.Store) *abi.Error {
+	switch {
+	case s.haltHolds(row):
+		return &abi.Error{Code: abi.Code(row.HaltCode), Text: row.HaltReason}
+	case row.ParkedBy != 0 && row.ParkedBy == s.active.revision.Number:
+		return &abi.Error{Code: abi.CodeStateUnreadable, Reason: "parked", Text: row.ParkReason}
+	}
+	return nil
+}
+
+// Stopped tells of a store that the journal has as halted or parked: as long as nobody needs the store, that is all of it that is in memory.
+func (s *Shard) Stopped(key string, row *journal.Store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir[key] == nil {
+		s.asleep[key] = *row
+	}
 }
 
 // goesOn is the row of a store that nothing keeps from taking actions.
@@ -60,7 +82,7 @@ func (s *Shard) change(b *journal.Batch, st *store, row journal.Store) {
 	if h := s.hooks.Load().Halted; h != nil && (was.HaltCode != row.HaltCode || was.HaltedBy != row.HaltedBy) {
 		h(&observe.Halted{Key: st.key, Code: row.HaltCode, Reason: row.HaltReason, Resumed: row.HaltCode == ""})
 	}
-	journal.PutStore(b, s.id(st.key), &row)
+	journal.ChangeStore(b, s.id(st.key), &was, &row)
 }
 
 // rowWrite is told what became of a store's row.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/crhost/crhost/abi"
@@ -63,6 +64,16 @@ func (s *Shard) revisionID(number uint64) string {
 		return ""
 	}
 	return s.config.RevisionID(number)
+}
+
+// Settle returns when all that was enqueued is durable or lost. What a reader found in the journal before is no longer taken back then: a backend may show a batch that is
+// not durable yet (SEMANTICS S2). Errors are *abi.Error.
+func (s *Shard) Settle(ctx context.Context) error {
+	err := s.committer.Wait(ctx, s.committer.Last())
+	if errors.Is(err, journal.ErrBatchFailed) {
+		return nil // nothing of it is, or was, shown
+	}
+	return commitError(err)
 }
 
 // Stale returns the newest state that is encoded and durable, without waiting for anything newer: also of a store whose newest state cannot be read.

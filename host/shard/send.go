@@ -164,6 +164,9 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 	case len(c.Correlation)+len(c.Principal) > maxIdentity:
 		return Receipt{}, refuse(abi.CodeTooLarge, "correlation id and principal have %d bytes, the limit is %d", len(c.Correlation)+len(c.Principal), maxIdentity)
 	}
+	if full := s.full(); full != nil {
+		return Receipt{}, full
+	}
 	if s.leaving != nil {
 		return Receipt{}, s.leaving
 	}
@@ -188,6 +191,17 @@ func (s *Shard) step(st *store, c *Command, typ []byte) (Receipt, error) {
 		st.keyed.accepted(c.Key, keyedAction{r, hashOf(c.Body)})
 	}
 	return r, nil
+}
+
+// full is why there is no room for commands; nil when there is.
+func (s *Shard) full() error {
+	if s.config.Full == nil {
+		return nil
+	}
+	if why := s.config.Full.Load(); why != nil {
+		return why
+	}
+	return nil
 }
 
 // origins are where an action comes from.
@@ -238,7 +252,7 @@ func (s *Shard) accept(st *store, g *generation, cause journal.Cause, m *moved) 
 	if !st.exists {
 		st.become(journal.Store{Life: st.life, Created: in.Now}, true)
 		journal.PutStore(&s.extra, s.id(st.key), &st.row)
-	} else if st.row.HaltCode != "" || st.row.ParkedBy != 0 { // a deploy has ended that
+	} else if st.row.Stopped() { // a deploy has ended that
 		s.change(&s.extra, st, goesOn(st.row))
 	}
 	if s.tree != nil {

@@ -32,10 +32,11 @@ type Shard struct {
 	mu         sync.Mutex // guards what follows, and the parts of stores that say so
 	active     *generation
 	draining   []*generation
-	leaving    error  // why no more commands are taken; effects still finish
-	refusing   error  // why no more actions are taken
-	closed     error  // why nothing is done any more
-	current    *store // whose action the guest works on, for its log
+	asleep     map[string]journal.Store // rows of stores that are halted or parked and not in dir, by key
+	leaving    error                    // why no more commands are taken; effects still finish
+	refusing   error                    // why no more actions are taken
+	closed     error                    // why nothing is done any more
+	current    *store                   // whose action the guest works on, for its log
 	entropy    *rand.ChaCha8
 	origin     string // 16 characters, see correlate
 	correlated uint64
@@ -56,7 +57,7 @@ type Shard struct {
 
 // New returns a shard on which active answers.
 func New(index int, config Config, active *Revision) *Shard {
-	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), ending: make(map[*store]bool), entropy: newEntropy()}
+	s := &Shard{index: index, config: config.withDefaults(), dir: make(map[string]*store), ending: make(map[*store]bool), asleep: make(map[string]journal.Store), entropy: newEntropy()}
 	s.origin = fmt.Sprintf("%016x", s.entropy.Uint64())
 	s.active = s.newGeneration(active)
 	s.hooks.Store(active.Hooks)
@@ -252,6 +253,7 @@ func (s *Shard) remove(st *store) {
 //
 // REQUIRES: mu is held.
 func (s *Shard) put(st *store) {
+	delete(s.asleep, st.key)
 	s.dirMu.Lock()
 	s.dir[st.key] = st
 	s.dirMu.Unlock()

@@ -69,7 +69,7 @@ func (s *Shard) info(st *store) Info {
 	return i
 }
 
-// Halts describes the stores in memory that are halted, in the order of their keys.
+// Halts describes the stores that are halted, in the order of their keys; of those that are not in memory no more than the key, the life and the halt.
 func (s *Shard) Halts() []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,6 +77,11 @@ func (s *Shard) Halts() []Info {
 	for _, st := range s.dir {
 		if st.exists && !st.stale && st.halted() != nil {
 			halted = append(halted, s.info(st))
+		}
+	}
+	for key, row := range s.asleep {
+		if err := s.stopped(&row); err != nil {
+			halted = append(halted, Info{Key: key, Life: row.Life, Halted: err})
 		}
 	}
 	sort.Slice(halted, func(i, j int) bool { return halted[i].Key < halted[j].Key })
@@ -119,6 +124,11 @@ func (s *Shard) Stats(m *observe.ModuleStats) {
 			if !st.stale && st.halted() != nil {
 				m.Halted++
 			}
+		}
+	}
+	for _, row := range s.asleep {
+		if s.stopped(&row) != nil {
+			m.Halted++
 		}
 	}
 	for _, g := range append([]*generation{s.active}, s.draining...) {

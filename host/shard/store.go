@@ -200,13 +200,11 @@ func (st *store) set(base resident.Base, tail [][]byte, made *journal.Record) {
 //
 // REQUIRES: Shard.mu is held.
 func (st *store) halted() error {
-	switch {
-	case st.shut:
+	if st.shut {
 		return &abi.Error{Code: abi.CodeShuttingDown, Text: "the store was shut down"}
-	case st.haltHolds():
-		return &abi.Error{Code: abi.Code(st.row.HaltCode), Text: st.row.HaltReason}
-	case st.row.ParkedBy != 0 && st.row.ParkedBy == st.shard.active.revision.Number:
-		return &abi.Error{Code: abi.CodeStateUnreadable, Reason: "parked", Text: st.row.ParkReason}
+	}
+	if err := st.shard.stopped(&st.row); err != nil { // and not an error that holds none
+		return err
 	}
 	return nil
 }

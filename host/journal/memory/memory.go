@@ -103,6 +103,9 @@ func (b *Backend) Apply(batch *journal.Batch) error {
 	return nil
 }
 
+// Durability is that nothing survives.
+func (b *Backend) Durability() journal.Durability { return journal.InMemory }
+
 // Snapshot copies all references; see journal.Backend.
 func (b *Backend) Snapshot() (journal.Snapshot, error) {
 	b.lockAll()

@@ -11,6 +11,15 @@ import (
 // MaxBatch is the largest batch that Apply takes, by its Size, in bytes. Pebble's own limit is four times that.
 const MaxBatch = 1 << 30
 
+// Durability is that of a synced log.
+func (b *Backend) Durability() journal.Durability { return journal.Synced }
+
+// Space returns how much room there is on the disk, in bytes: what is free for us, and all there is.
+func (b *Backend) Space() (free, total uint64, err error) {
+	u, err := b.fs.GetDiskUsage(b.dir)
+	return u.AvailBytes, u.TotalBytes, err
+}
+
 // Apply makes a batch durable; see journal.Backend.
 func (b *Backend) Apply(batch *journal.Batch) error {
 	if err := b.use.begin(); err != nil {

@@ -23,7 +23,7 @@
 //
 // # When it fails
 //
-//	                log or manifest cannot be written or synced,
+//	                log or manifest cannot be written or synced, or no table for long,
 //	                Pebble calls Fatalf, a record does not follow
 //	        Apply   +---------------------------------------------+
 //	       +-----+  |                                             v
@@ -31,22 +31,23 @@
 //	       +-----+  |                                             |
 //	                +------------------ Close --------------------+---> closed
 //
-// After such a failure nobody knows what the disk holds. So nothing more is written: the file system below Pebble is cut off ([Backend] stands between
-// them), which also keeps Pebble from the places where it would panic or spin. Apply returns at once with an error that is never journal.ErrRefused,
+// After such a failure nobody knows what the disk holds. So nothing more is written: a gate between Pebble and its file system cuts it off,
+// which also keeps Pebble from the places where it would panic or spin. Apply returns at once with an error that is never journal.ErrRefused,
 // even for batches that hang in Pebble; Config.OnFatal is told; nobody ends the process but the caller. SEMANTICS S14.
 //
-// Only what is seen before Pebble gets the batch is journal.ErrRefused: a batch that is too large, a row under l. A full disk is not: part of the batch may have reached the
-// log. Who wants to refuse for lack of space does it before he enqueues.
+// Only what is seen before Pebble gets the batch is journal.ErrRefused: a batch that is too large, a row under l. A full disk is not: part
+// of the batch may have reached the log. Who wants to refuse for lack of space does it before he enqueues.
 //
 // A flush or compaction that fails loses nothing: Pebble tries again for ever, here with a pause, and Config.OnError is told. While it cannot
-// flush, its memory fills up, and then Apply waits.
+// flush, its memory fills up, and then Apply waits. When it waits and flushes go on failing for some seconds, that is the end as well.
 //
 // # What is found after a crash
 //
-// The last log may end in the middle of a batch that was never acknowledged: that end is cut, and [Backend.Recovered] says so. Damage before a
-// place that is known to have been synced is no such end: Open fails with journal.ErrCorrupt, the file and the offset. Pebble by itself would cut there in
-// silence when the damage lies in the last 32 KiB, and at one bit anywhere; package pebble reads the log before Pebble does. What cannot be told from a torn end is damage
-// in the last three syncs of the log: nothing written later vouches for them.
+// The last log may end in the middle of a batch that was never acknowledged: that end is cut, and [Backend.Recovered] says so. Damage before
+// a place that is known to have been synced is no such end: Open fails with journal.ErrCorrupt, the file and the offset. Pebble by itself
+// would cut there in silence when the damage lies in the last 32 KiB, and at some single bits anywhere; so this package reads the logs
+// before Pebble does. What cannot be told from a torn end is damage in the last three syncs of the log: nothing written later vouches for
+// them. It is cut and said, but for damage to the header of the very last record, which looks like what an older log left in the file.
 //
 // Damage in a table shows when it is read: the reader gets journal.ErrCorrupt with the record or row it was looking for. Nothing else stops.
 package pebble

@@ -25,7 +25,8 @@ const retryPause = 100 * time.Millisecond
 //
 //	log       write, sync     the error: Pebble's log writer hands it to all who wait
 //	log       create, close   never returns: Pebble panics on an error while it changes logs
-//	manifest  anything        waits for Close: Pebble calls Fatalf on an error, with its mutex held
+//	manifest  anything        never returns: Pebble calls Fatalf on an error, with its mutex held, and is inconsistent after it
+//	directory sync            never returns: it may be for either
 //	the rest  create, rename  waits for Close: a failed flush would be tried again at once
 //	the rest  write, sync     the error: it may be holding what Close waits for
 //
@@ -33,7 +34,27 @@ const retryPause = 100 * time.Millisecond
 type gate struct {
 	vfs.FS
 	faults *faults
-	slow   atomic.Bool // a table could not be written: pause before the next
+	slow   atomic.Bool // a flush or compaction has failed: pause before the next table
+
+	stalled atomic.Bool  // writers wait for flushes
+	failed  atomic.Int64 // flushes and compactions, since writers wait
+}
+
+// failedWhileStalled is how many failures in a row writers wait for, some seconds with the pauses.
+const failedWhileStalled = 30
+
+// retrying is told that Pebble is about to try again what has failed. When nobody can write meanwhile, and it goes on failing, that is the end.
+func (g *gate) retrying(err error) {
+	g.slow.Store(true)
+	if g.stalled.Load() && g.failed.Add(1) >= failedWhileStalled {
+		_ = g.faults.die(fmt.Errorf("batches wait for a flush, which failed %d times: %w", failedWhileStalled, err))
+	}
+}
+
+// stall is told when writers begin and end to wait.
+func (g *gate) stall(on bool) {
+	g.failed.Store(0)
+	g.stalled.Store(on)
 }
 
 // faults is the first failure that nobody can go on from.
@@ -105,7 +126,7 @@ func (g *gate) classOf(name string) class {
 	switch {
 	case strings.HasSuffix(base, ".log"):
 		return classLog
-	case strings.HasPrefix(base, "MANIFEST-"), strings.HasPrefix(base, "marker."):
+	case strings.HasPrefix(base, "MANIFEST-"), g.isMarker(name):
 		return classManifest
 	}
 	return classTable
@@ -114,7 +135,7 @@ func (g *gate) classOf(name string) class {
 // change passes a change of names through the gate.
 func (g *gate) change(c class, op, name string, do func() error) error {
 	if g.faults.reason() == nil {
-		if g.slow.Swap(false) {
+		if c == classTable && g.slow.Swap(false) {
 			time.Sleep(retryPause)
 		}
 		err := do()
@@ -127,7 +148,7 @@ func (g *gate) change(c class, op, name string, do func() error) error {
 		}
 		_ = g.faults.die(fmt.Errorf("%s %s: %w", op, name, err))
 	}
-	if c == classLog {
+	if c != classTable {
 		g.faults.never()
 	}
 	return g.faults.wait()
@@ -145,7 +166,24 @@ func (g *gate) open(c class, op, name string, do func() (vfs.File, error)) (f vf
 }
 
 func (g *gate) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if g.isMarker(name) {
+		if err := g.syncDir(g.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
 	return g.open(g.classOf(name), "create", name, func() (vfs.File, error) { return g.FS.Create(name, category) })
+}
+
+// isMarker says that the file's name names another file: Pebble's present manifest. Pebble syncs the names of both at once; when power loss keeps the marker
+// only, it does not open any more. So the directory is synced before a marker is made.
+func (g *gate) isMarker(name string) bool { return strings.HasPrefix(g.PathBase(name), "marker.") }
+
+func (g *gate) syncDir(name string) error {
+	d, err := g.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (g *gate) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -224,11 +262,8 @@ func (f *file) write(op string, do func() error) error {
 			return err
 		}
 	}
-	switch f.class {
-	case classDir:
-		faults.never() // it may be the one of a new log
-	case classManifest:
-		return faults.wait()
+	if f.class == classDir || f.class == classManifest {
+		faults.never()
 	}
 	return errCutOff
 }
@@ -252,11 +287,15 @@ func (f *file) WriteAt(p []byte, offset int64) (n int, err error) {
 func (f *file) Sync() error     { return f.write("sync", f.File.Sync) }
 func (f *file) SyncData() error { return f.write("sync", f.File.SyncData) }
 
+// SyncTo promises nothing, and is called in closing a log: its failure shows in that.
 func (f *file) SyncTo(length int64) (full bool, err error) {
 	err = f.write("sync", func() error {
 		full, err = f.File.SyncTo(length)
 		return err
 	})
+	if f.class == classLog {
+		return full && err == nil, nil
+	}
 	return full, err
 }
 

@@ -140,6 +140,21 @@ func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 func (quiet) Fatalf(string, ...any) {}
 
+// Another process is refused too, at once.
+func TestOpen_oneProcessOnly(t *testing.T) {
+	if name := os.Getenv(child); name != "" {
+		_, err := pebble.Open(name, pebble.Config{})
+		fmt.Println(err)
+		os.Exit(3)
+	}
+	real := t.TempDir()
+	b, err := pebble.Open(real, pebble.Config{})
+	require.NoError(t, err)
+	require.Equal(t, "open journal "+real+": another host has the journal open\n", runChild(t, real))
+	require.NoError(t, b.Close())
+	require.Equal(t, "<nil>\n", runChild(t, real))
+}
+
 func TestOpen_oneHostOnly(t *testing.T) {
 	disk := vfs.NewMem()
 	real := t.TempDir()

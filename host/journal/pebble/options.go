@@ -28,7 +28,7 @@ func options(c Config, g *gate) *pebble.Options {
 		FormatMajorVersion: pebble.FormatTableFormatV6,
 
 		Logger:        &logger{faults: g.faults, onError: c.OnError},
-		EventListener: events(c.OnError),
+		EventListener: events(c.OnError, g),
 
 		CacheSize:    c.CacheBytes,
 		MaxOpenFiles: maxOpenFiles,
@@ -48,6 +48,8 @@ func options(c Config, g *gate) *pebble.Options {
 		// The log needs no such thing: every batch is synced. Nor a pause between syncs: committers gather batches meanwhile.
 		WALBytesPerSync:    0,
 		WALMinSyncInterval: nil,
+		// Pebble syncs logs, tables and manifests before it closes them. One more sync in closing a log would have it panic past the gate.
+		NoSyncOnClose: true,
 	}
 	// Fast at all levels: what is compressed harder costs time of compactions that guests need, and most bytes are written for history that is
 	// hardly read.
@@ -75,18 +77,23 @@ func (l *logger) Errorf(format string, args ...any) { tell(l.onError, fmt.Errorf
 //
 //   - from Apply, when a commit has failed, with no lock held and nothing to be done after it: it returns;
 //   - from flushes and compactions, when the manifest cannot be written (which the gate prevents), or something is wrong that ought not to be:
-//     there it must not return, with one exception: Close waits for whom it was called by, and nothing reaches the disk any more.
+//     there it must not return.
 func (l *logger) Fatalf(format string, args ...any) {
 	_ = l.faults.die(fmt.Errorf(format, args...))
 	if !strings.HasPrefix(format, "pebble: fatal commit error") {
-		_ = l.faults.wait()
+		l.faults.never()
 	}
 }
 
 // events tells of what Pebble goes on from. By default damage in a table would be fatal: here its readers get it.
-func events(onError func(error)) *pebble.EventListener {
+func events(onError func(error), g *gate) *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { tell(onError, err) },
+		BackgroundError: func(err error) {
+			g.retrying(err)
+			tell(onError, err)
+		},
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { g.stall(true) },
+		WriteStallEnd:   func() { g.stall(false) },
 		DataCorruption:  func(info pebble.DataCorruptionInfo) { tell(onError, fmt.Errorf("%s: %w", info.Path, info.Details)) },
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,11 +17,13 @@ import (
 	"github.com/crhost/crhost/host/journal"
 )
 
-// ErrLocked: another host has the directory open, in this process or another.
-var ErrLocked = errors.New("another host has the journal open")
+var (
+	// ErrLocked: another host has the directory open, in this process or another.
+	ErrLocked = errors.New("another host has the journal open")
 
-// ErrForeign: the directory holds a Pebble that is no journal.
-var ErrForeign = errors.New("not a journal")
+	// ErrForeign: the directory holds a Pebble that is no journal.
+	ErrForeign = errors.New("not a journal")
+)
 
 // Config is optional in all its fields.
 type Config struct {
@@ -44,10 +46,24 @@ type Config struct {
 	FS vfs.FS
 }
 
+// Validate returns all that is wrong with a Config.
+func (c Config) Validate() error {
+	var faults []error
+	if c.CacheBytes < 0 {
+		faults = append(faults, fmt.Errorf("CacheBytes: %d is below zero", c.CacheBytes))
+	}
+	if c.MemTableBytes < 0 || c.MemTableBytes > math.MaxUint32 {
+		faults = append(faults, fmt.Errorf("MemTableBytes: %d is not between 0 and %d", c.MemTableBytes, uint32(math.MaxUint32)))
+	}
+	return errors.Join(faults...)
+}
+
 // Backend is a journal on disk. It may be used by many goroutines.
 type Backend struct {
 	reader
 	db       *pebble.DB
+	fs       vfs.FS
+	dir      string
 	lock     io.Closer
 	faults   *faults
 	tails    tails
@@ -62,7 +78,7 @@ var _ journal.Backend = (*Backend)(nil)
 
 // Open opens the journal in a directory, which is created when there is none. Its error is [ErrLocked] when another host has it, [ErrForeign]
 // when the directory holds something else, journal.ErrCorrupt when what was synced is damaged, and journal.ErrFormat when a newer program
-// wrote it.
+// wrote it. When the disk cannot be written, the directory may stay locked until the process ends.
 func Open(dir string, c Config) (*Backend, error) {
 	b, err := open(dir, c)
 	if err != nil {
@@ -72,6 +88,9 @@ func Open(dir string, c Config) (*Backend, error) {
 }
 
 func open(dir string, c Config) (*Backend, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
 	c.MemTableBytes = cmp.Or(c.MemTableBytes, DefaultMemTableBytes)
 	if c.FS == nil {
@@ -81,17 +100,14 @@ func open(dir string, c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	recovery, err := Recovery{}, forgetUnfinished(c.FS, dir)
-	if err == nil {
-		recovery, err = readLogs(c.FS, dir)
-	}
+	recovery, err := readLogs(c.FS, dir)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	g := &gate{FS: c.FS, faults: newFaults(c.OnFatal)}
 	o := options(c, g)
 	o.Lock = lock
-	b := &Backend{lock: lock, faults: g.faults, recovery: recovery, durability: pebble.Sync}
+	b := &Backend{fs: c.FS, dir: dir, lock: lock, faults: g.faults, recovery: recovery, durability: pebble.Sync}
 	opened := make(chan error, 1)
 	go func() {
 		db, err := pebble.Open(dir, o)
@@ -169,30 +185,6 @@ func exists(fs vfs.FS, name string) bool {
 	return err == nil
 }
 
-// forgetUnfinished removes the markers of a Pebble whose creation was cut short: Pebble writes its manifest and a marker that names it, and syncs the names
-// of both at once, so a crash may keep the marker and lose the manifest. Then it refuses to open. Nothing else is there yet.
-func forgetUnfinished(fs vfs.FS, dir string) error {
-	names, err := fs.List(dir)
-	if err != nil {
-		return err
-	}
-	var markers []string
-	for _, name := range names {
-		switch {
-		case strings.HasPrefix(name, "marker."):
-			markers = append(markers, name)
-		case strings.HasPrefix(name, "MANIFEST-"), strings.HasSuffix(name, ".log"), strings.HasSuffix(name, ".sst"):
-			return nil
-		}
-	}
-	for _, name := range markers {
-		if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // layout checks the version of the layout, and writes it into an empty Pebble.
 func (b *Backend) layout() error {
 	value, closer, err := b.db.Get(layoutKey)
@@ -231,7 +223,7 @@ func (b *Backend) Err() error { return b.faults.reason() }
 const closePatience = time.Second
 
 // Close ends the backend. It waits for calls that are under way, iterations included. Snapshots that are still open are an error. It returns
-// why the backend is dead when it is, and then Pebble may not have let go of the directory: the process should end.
+// why the backend is dead when it is; then some of Pebble's goroutines and the lock may stay until the process ends, as it should.
 func (b *Backend) Close() error {
 	if !b.use.end() {
 		return b.ended

@@ -109,6 +109,9 @@ func (r *reader) rows(lower, upper []byte, yield func(journal.Row, error) bool) 
 	if upper != nil && bytes.Compare(lower, upper) >= 0 {
 		return true
 	}
+	if len(lower) == 0 {
+		lower = nil // Pebble minds an empty bound, and knows none
+	}
 	last := lower
 	err := r.scan(lower, upper, func(it *pebble.Iterator) (bool, error) {
 		key := it.Key()

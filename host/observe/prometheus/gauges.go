@@ -26,7 +26,7 @@ func newGauges(prefix string, modules func() []loadedModule) *gauges {
 	add("open_leaves", "Leaves that have their turn and are not done.", func(s *observe.ModuleStats) float64 { return float64(s.OpenLeaves) })
 	add("running_leaves", "Leaves that are attempted, or feed back.", func(s *observe.ModuleStats) float64 { return float64(s.RunningLeaves) })
 	add("timed_leaves", "Leaves that wait for a time: delays, and attempts to come.", func(s *observe.ModuleStats) float64 { return float64(s.TimedLeaves) })
-	add("parked_leaves", "Leaves that wait for a breaker or a budget.", func(s *observe.ModuleStats) float64 { return float64(s.ParkedLeaves) })
+	add("parked_leaves", "Leaves that wait for a breaker, a budget or a module.", func(s *observe.ModuleStats) float64 { return float64(s.ParkedLeaves) })
 	add("shards", "Shards.", func(s *observe.ModuleStats) float64 { return float64(s.Shards) })
 	add("stores", "Stores known.", func(s *observe.ModuleStats) float64 { return float64(s.Stores) })
 	add("halted_stores", "Stores that are halted.", func(s *observe.ModuleStats) float64 { return float64(s.Halted) })

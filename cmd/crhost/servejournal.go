@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/crhost/crhost/host"
+	"github.com/crhost/crhost/host/journal"
+	"github.com/crhost/crhost/host/journal/pebble"
+)
+
+// open opens the journal, if there is one, and the host on it.
+func (s *server) open(ctx context.Context, cfg host.Config) (err error) {
+	s.died = make(chan error, 1)
+	if dir := s.flags.data; dir != "" {
+		s.journal, err = pebble.Open(dir, pebble.Config{OnFatal: s.die, OnError: s.watchers.trouble})
+		if err != nil {
+			return unopened(dir, err)
+		}
+		if r := s.journal.Recovered(); r.Torn {
+			s.say(event{Event: "recovered", File: r.File, Bytes: r.Bytes},
+				"%s ended in the middle of a write that nobody was told of: %d bytes at its end are dropped", r.File, r.Bytes)
+		}
+		cfg.Journal = s.journal
+	}
+	if s.host, err = host.Open(ctx, cfg); err != nil {
+		return errors.Join(fmt.Errorf("open the host: %w", err), s.closeJournal())
+	}
+	return nil
+}
+
+// die is told that the journal takes nothing any more: those who wait are told that nobody knows, and the process ends (SEMANTICS S14).
+func (s *server) die(cause error) {
+	s.died <- &failure{
+		exit: exitFailed, detail: cause.Error(),
+		hint: "what was acknowledged is on disk; once the disk works and has room, start again",
+	}
+}
+
+// unopened puts what is wrong with a journal into the words of this side.
+func unopened(dir string, err error) error {
+	f := &failure{exit: exitFailed, detail: err.Error()}
+	switch {
+	case errors.Is(err, pebble.ErrLocked):
+		f.exit, f.hint = exitUnavailable, "stop the other one, or serve another directory: --data DIR"
+	case errors.Is(err, pebble.ErrForeign):
+		f.exit, f.hint = exitUsage, "choose a directory that is empty, or not there: --data DIR"
+	case errors.Is(err, journal.ErrFormat):
+		f.hint = "a newer crhost wrote " + dir + ": use that one"
+	case errors.Is(err, journal.ErrCorrupt):
+		f.hint = "it is damaged where it had been on disk: copy " + dir + " before anything else touches it"
+	}
+	return f
+}
+
+func (s *server) closeJournal() error {
+	if s.journal == nil {
+		return nil
+	}
+	return s.journal.Close()
+}
