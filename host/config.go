@@ -55,8 +55,8 @@ type Config struct {
 	Bus    eventbus.Bus
 	Events eventstore.Store
 
-	// Projections are the read models that project effects name, of every tenant; Models is where they are kept, by default where events are by default. Read
-	// models belong to the events that they were made of: whoever gives Events and keeps Models must keep both.
+	// Projections are the read models that project effects name, of every tenant; Models is where they are kept, by default where events are by default. A read
+	// model belongs to the events that it was made of: with Events that are fewer it stands still.
 	Projections []projection.Projection
 	Models      projection.Store
 

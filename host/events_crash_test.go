@@ -26,7 +26,7 @@ import (
 	"github.com/crhost/crhost/host/journal/pebble"
 )
 
-// shop is what runs on one disk: writers append, a projection follows, readers look. What they do has times, by a clock that counts, so that what was known when a
+// crashShop is what runs on one disk: writers append, a projection follows, readers look. What they do has times, by a clock that counts, so that what was known when a
 // crash came can be told afterwards.
 type crashShop struct {
 	t      *testing.T
@@ -377,10 +377,10 @@ func TestCrash_eventsAndModels(t *testing.T) {
 	}
 }
 
-// early is a database that says that a batch is durable when it is visible.
-type early struct{ keyspace.DB }
+// rash is a database that says that a batch is durable when it is visible.
+type rash struct{ keyspace.DB }
 
-func (e early) Apply(batch []keyspace.Write) error {
+func (e rash) Apply(batch []keyspace.Write) error {
 	last := batch[len(batch)-1]
 	if last.Delete {
 		return e.DB.Apply(batch)
@@ -453,7 +453,7 @@ func TestCrash_mutants(t *testing.T) {
 		mutate   func(keyspace.DB) keyspace.DB
 		disguise func(*crashShop, keyspace.DB)
 	}{
-		"acknowledges before it is durable":   {func(db keyspace.DB) keyspace.DB { return early{db} }, openly},
+		"acknowledges before it is durable":   {func(db keyspace.DB) keyspace.DB { return rash{db} }, openly},
 		"ids after the events":                {func(db keyspace.DB) keyspace.DB { return split{db, "i"} }, openly},
 		"checkpoint after the rows":           {func(db keyspace.DB) keyspace.DB { return split{db, "pm"} }, openly},
 		"readers of events see all there is":  {asItIs, func(s *crashShop, db keyspace.DB) { s.events = uncutEvents{s.events, db} }},

@@ -19,6 +19,10 @@ var (
 	// ErrInvalid: the request is wrong whatever the store holds. See [InvalidError].
 	ErrInvalid = errors.New("invalid")
 
+	// ErrAhead: a build's checkpoint is behind the newest event, so that it was made of the events of another event store. It stays as it is, and
+	// [Status] says so; a rebuild would have to reach that checkpoint, too. With more events than that nothing tells.
+	ErrAhead = errors.New("read model is ahead of its events")
+
 	// ErrRunning: the runner runs already.
 	ErrRunning = errors.New("projection runs already")
 

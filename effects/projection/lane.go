@@ -46,7 +46,7 @@ func (r *Runner) step(ctx context.Context, l *lane) (progress bool, err error) {
 		return false, fmt.Errorf("read events behind %d: %w", l.build.Checkpoint, err)
 	}
 	if l.idle = len(events) == 0; l.idle {
-		return false, nil
+		return false, r.outlived(ctx, l)
 	}
 	if l.fault != nil {
 		// What lies before the event that failed is committed without it, and then it is tried alone.
@@ -79,6 +79,15 @@ func (r *Runner) step(ctx context.Context, l *lane) (progress bool, err error) {
 		return events[0].Position < fault.Position, nil
 	}
 	return false, fmt.Errorf("update build %d: %w", l.build.ID, err)
+}
+
+// outlived reports that a build was made of events that are not there: the event store is another one than it was, or has lost some.
+func (r *Runner) outlived(ctx context.Context, l *lane) error {
+	head, err := r.log.Head(ctx)
+	if err == nil && head < l.build.Checkpoint {
+		err = fmt.Errorf("%w: build %d is at %d, the newest event at %d", ErrAhead, l.build.ID, l.build.Checkpoint, head)
+	}
+	return err
 }
 
 // until cuts events before a position or, if that comes first, behind it.

@@ -35,6 +35,18 @@ func TestE9_catchUpThenLive(t *testing.T) {
 	})
 }
 
+// A read model that was made of other events stays as it is, and says so.
+func TestE9_otherEvents(t *testing.T) {
+	bubble(t, projection.Config{}, func(t *testing.T, h *house) {
+		h.append("c1/o1", 3)
+		require.NoError(t, h.models.Update(t.Context(), "orders", projection.Build{ID: 1}, 5, func(tx projection.Tx) error { return tx.Set("c1/o9", []byte("other")) }))
+		h.start()
+		requireRows(t, h, "c1/o9=other")
+		require.ErrorIs(t, h.runner.Status().Trouble, projection.ErrAhead)
+		require.EqualError(t, h.runner.Status().Trouble, "read model is ahead of its events: build 1 is at 5, the newest event at 3")
+	})
+}
+
 // E9: an event that fails is tried again, what lies before it is there, and nothing goes past it.
 func TestE9_failingEvent(t *testing.T) {
 	for _, panics := range []bool{false, true} {

@@ -24,9 +24,23 @@
 //	h  tenant 00 module 00 key       a store that is halted or parked, by its row: to find those few among all
 //	k  tenant 00 module 00 life k key   Keyed: the action to which its caller gave this key
 //	k  tenant 00 module 00 life s seq   the key of that action
-//	e ...  i id                      events, and where the event with an id is: package effects/eventstore/rows
-//	p ...                            read models: package effects/projection/rows
 //	t                                kept for timers
+//
+// Others live in the same rows, and have their own formats and golden files. Their packages know nothing of a journal; the host gives them its rows. Package
+// effects/eventstore/rows has
+//
+//	e a position                     an event
+//	e s stream 00 version            the position of that version
+//	e h stream                       the stream's newest version
+//	e n stream                       the stream's snapshot
+//	e k stream                       the version of that snapshot
+//	i id                             where the event with that id is
+//
+// and package effects/projection/rows
+//
+//	p m name                         a read model: its builds and their checkpoints
+//	p r name 00 build key            a row of a build
+//	p d name 00 build                a build whose rows are being removed
 //
 // Numbers in keys are big-endian, so that keys sort as they count. Tenant, module and key are text without control characters: a zero
 // byte ends them and sorts before everything they may hold. Values are little-endian, start with a format version and end with an

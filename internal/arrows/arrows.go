@@ -74,7 +74,7 @@ func Rooms() []Room {
 			"abi", "effects/retry", "effects/breaker", "host", "host/httpapi/jsonpack", "github.com/danielgtaylor/huma/v2", "github.com/coder/websocket",
 		}},
 		{"cmd", []string{
-			"abi", "effects/projection", "effects/projection/orders", "host/observe", "host/observe/slog", "host/observe/prometheus", "host/observe/otel", "host/engine", "host", "host/httpapi/jsonpack",
+			"abi", "effects/projection", "effects/projection/orders", "host/observe", "host/observe/slog", "host/observe/prometheus", "host/observe/otel", "host/journal", "host/journal/pebble", "host/engine", "host", "host/httpapi/jsonpack",
 			"host/httpapi", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.opentelemetry.io/otel",
 		}},
 
