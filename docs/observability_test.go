@@ -65,6 +65,7 @@ func registered(t *testing.T) map[string]string {
 	registry := prom.NewRegistry()
 	metrics, err := prometheus.New(prometheus.Config{Registry: registry})
 	require.NoError(t, err)
+	metrics.Observer().Opened(observe.Opened{Durability: "fsync"})
 	hooks := metrics.Observer().ModuleLoaded(observe.Module{
 		Tenant: "default", Name: "counter", Actions: []string{"increment"}, EffectKinds: []string{"call"}, Stats: func() observe.ModuleStats { return observe.ModuleStats{} },
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,6 +215,13 @@ func (c *chaos) check() {
 				}
 			}
 		}
+	}
+	for _, a := range c.acked {
+		b := books[slices.Index(chaosKeys, a.store)]
+		require.LessOrEqual(c, a.seq, uint64(len(b.records)), "action %d of %s was acknowledged, and is gone", a.seq, a.store)
+		var meta abi.Meta
+		require.NoError(c, meta.Decode(b.records[a.seq-1].Meta))
+		require.Equal(c, a.correlation, meta.Correlation, "action %d of %s was acknowledged, and is another", a.seq, a.store)
 	}
 	for leaf, n := range dispatched {
 		require.Equal(c, 1, n, "%s was dispatched more than once", leaf)

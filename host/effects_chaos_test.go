@@ -8,10 +8,12 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -39,13 +41,37 @@ func TestEffects_chaos(t *testing.T) {
 		cases = 3
 	}
 	for seed := range uint64(cases) {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { inChaos(t, seed, steps) })
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			inChaos(t, seed, steps, func(*testing.T) crashable { return inMemory{memory.New(memory.Config{})} })
+		})
+	}
+}
+
+// TestEffects_chaosOnDisk is TestEffects_chaos on a disk whose power fails.
+func TestEffects_chaosOnDisk(t *testing.T) {
+	cases, steps := 5, 40
+	switch {
+	case long() && os.Getenv("CI") != "":
+		cases, steps = 25, 80
+	case long():
+		cases, steps = 200, 120
+	case testing.Short():
+		cases = 1
+	}
+	for seed := range uint64(cases) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			inChaos(t, seed, steps, func(t *testing.T) crashable {
+				return openDisk(t, vfs.NewCrashableMem(), rand.New(rand.NewPCG(seed, 1)))
+			})
+		})
 	}
 }
 
 // chaos is a world whose parts fail at random.
 type chaos struct {
 	*world
+
+	sent atomic.Int64 // names actions
 
 	mu        sync.Mutex // guards what follows
 	rand      *rand.Rand
@@ -59,17 +85,18 @@ type chaos struct {
 	lanes     map[string]attempt
 	faults    []string
 	receipts  []host.Receipt // of the present host
+	acked     []acked
 }
 
 var chaosKeys = []string{"a", "b", "c"}
 
-func inChaos(t *testing.T, seed uint64, steps int) {
+func inChaos(t *testing.T, seed uint64, steps int, open func(*testing.T) crashable) {
 	wasm := enginetest.BuildGo(t, "./internal/guests/script")
 	dir, err := compiled()
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		c := &chaos{
-			world: &world{T: t, journal: memory.New(memory.Config{}), config: host.Config{Shards: 2, CacheDir: dir, TrapRate: 1e6}},
+			world: &world{T: t, journal: open(t), config: host.Config{Shards: 2, CacheDir: dir, TrapRate: 1e6}},
 			rand:  rand.New(rand.NewPCG(seed, 0)), redriven: make(map[string]int), discarded: make(map[string]bool),
 			attempted: make(map[string]bool), succeeded: make(map[string]bool),
 		}
@@ -82,6 +109,7 @@ func inChaos(t *testing.T, seed uint64, steps int) {
 		c.settle()
 		c.check()
 		c.stop()
+		_ = c.journal.Close()
 	})
 }
 
@@ -129,6 +157,9 @@ func (c *chaos) restart(crash bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	_ = c.world.host.Shutdown(ctx)
+	if crash {
+		_ = c.journal.Close() // it is dead
+	}
 	c.mu.Lock()
 	c.host++
 	c.mu.Unlock()
@@ -149,9 +180,11 @@ func one[V any](c *chaos, list ...V) V { return list[c.n(len(list))] }
 func (c *chaos) step() {
 	s := c.store(one(c, chaosKeys...))
 	send := func(v m) {
-		if r, err := s.Send(c.Context(), pack(c, v)); err == nil {
+		key := fmt.Sprint("sent ", c.sent.Add(1))
+		if r, err := s.SendWith(c.Context(), pack(c, v), host.SendOptions{Key: key}); err == nil {
 			c.mu.Lock()
 			c.receipts = append(c.receipts, r)
+			c.acked = append(c.acked, acked{s.Address().Key, key, pack(c, v), r.Seq, r.Correlation()})
 			c.mu.Unlock()
 		}
 	}
@@ -164,6 +197,8 @@ func (c *chaos) step() {
 		send(m{"type": "set", "reject": c.n(2) == 0})
 	case k < 76:
 		send(m{"type": "set", "trap": true})
+	case k < 78:
+		c.repeat()
 	case k < 82:
 		_ = s.ResumeSkipping(c.Context())
 		send(m{"type": "set"})
@@ -196,6 +231,29 @@ func (c *chaos) step() {
 		p.Retry.ParkLimit = time.Duration(1+c.n(3600)) * time.Second
 		require.NoError(c, c.world.host.SetPolicy("", one(c, "default", "publish", "call=peer:1"), p))
 	}
+}
+
+// acked is an action that was acknowledged.
+type acked struct {
+	store, key  string
+	body        []byte
+	seq         uint64
+	correlation string
+}
+
+// repeat sends once more, under its key, something that was acknowledged: nothing happens (S12).
+func (c *chaos) repeat() {
+	if len(c.acked) == 0 {
+		return
+	}
+	a := one(c, c.acked...)
+	r, err := c.store(a.store).SendWith(c.Context(), a.body, host.SendOptions{Key: a.key})
+	if err != nil {
+		return
+	}
+	require.True(c, r.Replayed, "%s happens again", a.key)
+	require.Equal(c, a.seq, r.Seq)
+	require.Equal(c, a.correlation, r.Correlation())
 }
 
 // letters calls f with the id and the leaf of each dead letter, of one store at random.
@@ -264,7 +322,7 @@ func (c *chaos) tree(depth int, ids bool) m {
 }
 
 // performer does leaves of one host, badly.
-func (c *chaos) performer(of int, b *memory.Backend) effects.HandlerFunc {
+func (c *chaos) performer(of int, b journal.Reader) effects.HandlerFunc {
 	return func(ctx context.Context, r *effects.Request) ([]byte, error) {
 		end := c.attempt(of, b, r)
 		defer end()

@@ -33,7 +33,7 @@ type world struct {
 	*testing.T
 	host    *host.Host
 	config  host.Config
-	journal *memory.Backend
+	journal crashable
 	wrap    func(journal.Backend) journal.Backend // the journal, as the host gets it; nil leaves it as it is
 
 	mu    sync.Mutex
@@ -48,7 +48,7 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 	dir, err := compiled()
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, journal: memory.New(memory.Config{}), peers: make(map[string]func(context.Context, *effects.Request) error)}
+		w := &world{T: t, journal: inMemory{memory.New(memory.Config{})}, peers: make(map[string]func(context.Context, *effects.Request) error)}
 		handler := effects.HandlerFunc(w.perform)
 		w.config = host.Config{
 			Shards: 2, CacheDir: dir, Calls: map[string]effects.Handler{"echo": handler, "peer": handler},
@@ -97,6 +97,7 @@ func (w *world) crash() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = w.host.Shutdown(ctx) // its journal is gone
+	_ = w.journal.Close()
 	w.journal = after
 	w.start()
 }
@@ -617,7 +618,7 @@ func TestE2_slowJournal(t *testing.T) {
 			}
 			return nil
 		}})
-		w.journal = backend
+		w.journal = inMemory{backend}
 		w.start()
 		_, err := w.host.Deploy(t.Context(), host.DeployRequest{Module: "script", Wasm: enginetest.BuildGo(t, "./internal/guests/script")})
 		require.NoError(t, err)

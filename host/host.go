@@ -54,6 +54,9 @@ func Open(ctx context.Context, config Config) (*Host, error) {
 	if observer == nil {
 		observer = &observe.Observer{}
 	}
+	if observer.Opened != nil {
+		observer.Opened(observe.Opened{Durability: string(h.backend.Durability())})
+	}
 	var err error
 	if h.engine, err = engine.New(ctx, engine.Config{CacheDir: config.CacheDir, Meter: config.Meter, Compiled: observer.Compiled}); err != nil {
 		return nil, err

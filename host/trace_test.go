@@ -110,7 +110,7 @@ func TestTrace_throughEffects(t *testing.T) {
 	dir, err := compiled()
 	require.NoError(t, err)
 	exporter := tracetest.NewInMemoryExporter()
-	w := &world{T: t, journal: memory.New(memory.Config{}), config: host.Config{
+	w := &world{T: t, journal: inMemory{memory.New(memory.Config{})}, config: host.Config{
 		Shards: 2, CacheDir: dir, Observer: otel.New(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))),
 		Calls: map[string]effects.Handler{"chain": effects.HandlerFunc(func(context.Context, *effects.Request) ([]byte, error) {
 			return msgpack.Marshal(m{"do": []m{{"kind": "dispatch", "target": "script/b", "id": "hello", "ok": "ok", "err": "err"}}})

@@ -7,6 +7,8 @@ import (
 
 // Observer is a set of callbacks about a host as a whole; any may be nil.
 type Observer struct {
+	// Opened is called once, when the host is about to restore what its journal has.
+	Opened func(Opened)
 	// ModuleLoaded is called once per loaded module, before the module takes actions. What happens to the module from then on goes to the
 	// hooks it returns; nil means that this observer does not care about the module.
 	ModuleLoaded func(Module) *ModuleHooks
@@ -19,6 +21,12 @@ type Observer struct {
 	// Traceparent is the W3C traceparent of the span in ctx, empty when there is none. It is asked only where it goes on: for an accepted
 	// action that described effects, with which it is kept, and for a request to a peer.
 	Traceparent func(ctx context.Context) string
+}
+
+// Opened is a host that was opened.
+type Opened struct {
+	// Durability is what an acknowledgement means: "memory" or "fsync".
+	Durability string
 }
 
 // Module describes a loaded module.

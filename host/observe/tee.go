@@ -23,6 +23,7 @@ func teeObservers(a, b *Observer) *Observer {
 		return a
 	}
 	return &Observer{
+		Opened:       tee(a.Opened, b.Opened),
 		ModuleLoaded: teeLoaded(a.ModuleLoaded, b.ModuleLoaded),
 		Deployed:     tee(a.Deployed, b.Deployed),
 		Compiled:     tee(a.Compiled, b.Compiled),

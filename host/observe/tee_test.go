@@ -39,6 +39,7 @@ func spy(name string, trace *[]string) *observe.Observer {
 				Unloaded:  func() { note("Unloaded") },
 			}
 		},
+		Opened:   func(observe.Opened) { note("Opened") },
 		Deployed: func(observe.Deployed) { note("Deployed") },
 		Compiled: func(observe.Compiled) { note("Compiled") },
 
@@ -53,6 +54,7 @@ func TestTee_everyFieldInOrder(t *testing.T) {
 	var trace []string
 	both := observe.Tee(spy("a", &trace), nil, spy("b", &trace))
 
+	both.Opened(observe.Opened{})
 	both.Deployed(observe.Deployed{})
 	both.Compiled(observe.Compiled{})
 	both.BreakerChanged(observe.BreakerChanged{})
@@ -74,6 +76,7 @@ func TestTee_everyFieldInOrder(t *testing.T) {
 	hooks.Unloaded()
 
 	require.Equal(t, []string{
+		"a.Opened", "b.Opened",
 		"a.Deployed", "b.Deployed",
 		"a.Compiled", "b.Compiled",
 		"a.BreakerChanged", "b.BreakerChanged",

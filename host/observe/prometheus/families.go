@@ -48,6 +48,7 @@ type families struct {
 	resumes, logLines  *prom.CounterVec
 	gaps, gapActions   *prom.CounterVec
 	replays            *prom.CounterVec
+	durability         *prom.GaugeVec
 	swapPause          *prom.HistogramVec
 
 	deploys         *prom.CounterVec
@@ -83,6 +84,11 @@ func newFamilies(prefix string) families {
 	f.gaps = f.counter("gaps_total", "Times that a subscriber missed actions.")
 	f.gapActions = f.counter("gap_actions_total", "Actions that subscribers missed.")
 	f.swapPause = f.histogram("swap_pause_seconds", "Time that a shard was locked to flip to another revision.", durationBuckets)
+
+	f.durability = prom.NewGaugeVec(prom.GaugeOpts{
+		Name: f.name("durability"), Help: "1 for what an acknowledgement means: memory, all ends with the process; fsync, it is on disk.",
+	}, []string{"durability"})
+	f.collectors = append(f.collectors, f.durability)
 
 	// Deploys carry no names: those of refused ones are anything a caller made up.
 	f.deploys = prom.NewCounterVec(prom.CounterOpts{Name: f.name("deploys_total"), Help: "Ended deploys, by outcome."}, []string{"outcome"})

@@ -95,7 +95,11 @@ func (m *Metrics) Handler() http.Handler {
 
 // Observer returns the observer that feeds the metrics.
 func (m *Metrics) Observer() *observe.Observer {
-	return &observe.Observer{ModuleLoaded: m.loaded, Deployed: m.deployed, Compiled: m.compiled, BreakerChanged: m.breakers.changed}
+	return &observe.Observer{Opened: m.opened, ModuleLoaded: m.loaded, Deployed: m.deployed, Compiled: m.compiled, BreakerChanged: m.breakers.changed}
+}
+
+func (m *Metrics) opened(e observe.Opened) {
+	m.families.durability.WithLabelValues(e.Durability).Set(1)
 }
 
 func (m *Metrics) loaded(described observe.Module) *observe.ModuleHooks {

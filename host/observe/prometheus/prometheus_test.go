@@ -112,6 +112,7 @@ func TestMetrics_afterEvents(t *testing.T) {
 	hooks.Redriven(&observe.Redriven{Discarded: true})
 	hooks.Redriven(&observe.Redriven{Discarded: true})
 	for _, to := range [][2]string{{"closed", "open"}, {"closed", "open"}, {"open", "half-open"}, {"half-open", "closed"}} {
+		observer.Opened(observe.Opened{Durability: "fsync"})
 		observer.BreakerChanged(observe.BreakerChanged{Tenant: "default", Target: "call=peer", From: to[0], To: to[1]})
 		observer.BreakerChanged(observe.BreakerChanged{Tenant: "without modules", Target: "call=peer", From: to[0], To: to[1]})
 	}
