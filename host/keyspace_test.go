@@ -3,6 +3,7 @@ package host_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -18,79 +19,58 @@ import (
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/memory"
-	"github.com/crhost/crhost/host/journal/pebble"
 )
 
-// machine is a journal that can lose its power.
-type machine struct {
-	journal.Backend
-	crash func() *machine // what is found then
+// journals are those that the suites run on.
+var journals = map[string]func(*testing.T) crashable{
+	"memory": func(*testing.T) crashable { return inMemory{memory.New(memory.Config{})} },
+	"pebble": func(t *testing.T) crashable { return openDisk(t, vfs.NewCrashableMem(), rand.New(rand.NewPCG(1, 2))) },
 }
 
-func inMemory(*testing.T) *machine {
-	var on func(b *memory.Backend) *machine
-	on = func(b *memory.Backend) *machine {
-		return &machine{b, func() *machine { return on(b.Crash()) }}
-	}
-	return on(memory.New(memory.Config{}))
-}
-
-func onPebble(t *testing.T) *machine {
-	var on func(disk *vfs.MemFS) *machine
-	on = func(disk *vfs.MemFS) *machine {
-		b, err := pebble.Open("journal", pebble.Config{FS: disk})
-		require.NoError(t, err)
-		return &machine{b, func() *machine { return on(disk.CrashClone(vfs.CrashCloneCfg{})) }}
-	}
-	return on(vfs.NewCrashableMem())
-}
-
-var machines = map[string]func(*testing.T) *machine{"memory": inMemory, "pebble": onPebble}
-
-// events is an event store with the machine that it is on, which it takes along when it is closed.
+// events is an event store with the journal that it is on, which it takes along when it is closed.
 type events struct {
 	*eventrows.Store
-	on *machine
+	on crashable
 }
 
 func (e *events) Close() error { return errors.Join(e.Store.Close(), e.on.Close()) }
 
-// models are read models with the machine that they are on.
+// models are read models with the journal that they are on.
 type models struct {
 	*modelrows.Store
-	on *machine
+	on crashable
 }
 
 func (m *models) Close() error { return errors.Join(m.Store.Close(), m.on.Close()) }
 
 func TestConformance_eventsInAJournal(t *testing.T) {
-	for name, start := range machines {
+	for name, start := range journals {
 		t.Run(name, func(t *testing.T) {
 			open := func() eventstore.Store { return openEvents(t, start(t)) }
 			eventstoretest.Run(t, open, eventstoretest.Features{Bubble: name == "memory", Reopen: func(s eventstore.Store) eventstore.Store {
-				return openEvents(t, s.(*events).on.crash())
+				return openEvents(t, s.(*events).on.Crash())
 			}})
 		})
 	}
 }
 
-func openEvents(t testing.TB, on *machine) *events {
+func openEvents(t testing.TB, on crashable) *events {
 	s, err := eventrows.Open(host.RowsOf(on))
 	require.NoError(t, err)
 	return &events{s, on}
 }
 
 func TestConformance_modelsInAJournal(t *testing.T) {
-	for name, start := range machines {
+	for name, start := range journals {
 		t.Run(name, func(t *testing.T) {
-			open := func(on *machine) projection.Store {
+			open := func(on crashable) projection.Store {
 				s, err := modelrows.Open(host.RowsOf(on))
 				require.NoError(t, err)
 				return &models{s, on}
 			}
 			projectiontest.Run(t, func() projection.Store { return open(start(t)) }, projectiontest.Features{
 				Bubble: name == "memory", Reopen: func(s projection.Store) projection.Store {
-					found := s.(*models).on.crash()
+					found := s.(*models).on.Crash()
 					require.NoError(t, s.Close())
 					return open(found)
 				},

@@ -19,17 +19,17 @@ func TestOrders_restarted(t *testing.T) {
 	ctx, cache := context.Background(), t.TempDir()
 	for _, c := range []struct {
 		name    string
-		on      func(*testing.T) *machine
+		on      string // a journal
 		command m
 		ends    string
 		status  string
 	}{
-		{"shut down on pebble, then shipped", onPebble, m{"type": "ship", "tracking": "T1"}, "order_shipped", "shipped"},
-		{"crashed on pebble, then cancelled", onPebble, m{"type": "cancel", "reason": "by hand"}, "order_cancelled", "cancelled"},
-		{"shut down in memory, then cancelled", inMemory, m{"type": "cancel", "reason": "by hand"}, "order_cancelled", "cancelled"},
+		{"shut down on pebble, then shipped", "pebble", m{"type": "ship", "tracking": "T1"}, "order_shipped", "shipped"},
+		{"crashed on pebble, then cancelled", "pebble", m{"type": "cancel", "reason": "by hand"}, "order_cancelled", "cancelled"},
+		{"shut down in memory, then cancelled", "memory", m{"type": "cancel", "reason": "by hand"}, "order_cancelled", "cancelled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b, on := newBank(t), c.on(t)
+			b, on := newBank(t), journals[c.on](t)
 			config := host.Config{Journal: on, Projections: []projection.Projection{orders.ByCustomer{}}, CacheDir: cache}
 			first, err := host.Open(ctx, config)
 			require.NoError(t, err)
@@ -42,13 +42,13 @@ func TestOrders_restarted(t *testing.T) {
 			paid := until(t, s, order(t), "order_paid")
 			require.NoError(t, s.Wait(ctx, paid.Seq))
 
-			var found *machine
+			var found crashable
 			if strings.HasPrefix(c.name, "crashed") {
-				found = on.crash()
-			}
-			require.NoError(t, first.Shutdown(ctx))
-			if found == nil {
-				found = on.crash() // nothing is lost that was not durable
+				found = on.Crash()
+				_ = first.Shutdown(ctx) // of a host whose journal is dead
+			} else {
+				require.NoError(t, first.Shutdown(ctx))
+				found = on.Crash() // all of it is durable
 			}
 			require.NoError(t, on.Close())
 			defer func() { require.NoError(t, found.Close()) }()
