@@ -17,6 +17,7 @@ import (
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/engine/enginetest"
+	"github.com/crhost/crhost/host/journal"
 	"github.com/crhost/crhost/host/journal/pebble"
 )
 
@@ -151,3 +152,51 @@ type quiet struct{}
 func (quiet) Infof(string, ...any)              {}
 func (quiet) Errorf(string, ...any)             {}
 func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// BenchmarkOpen_idleStores is how long a host takes to start on a journal with a million stores that have nothing to do.
+func BenchmarkOpen_idleStores(b *testing.B) {
+	const stores = 1_000_000
+	dir := b.TempDir()
+	j, err := pebble.Open(dir, pebble.Config{})
+	require.NoError(b, err)
+	h := open(b, host.Config{Journal: j})
+	deploy(b, h, "counter", "./plugins/counter")
+	revision := h.Modules("")[0]
+	require.NoError(b, h.Shutdown(context.Background()))
+	id := journal.ModuleID{Tenant: "default", Module: "counter"}
+	var batch journal.Batch
+	for i := range stores {
+		life := journal.Incarnation{byte(i), byte(i >> 8), byte(i >> 16), 1}
+		record := journal.Record{
+			Kind: journal.KindAction, Cause: journal.CauseCommand, Schema: revision.Schema, Life: life, Seq: 1, Time: 1, Revision: 1, Action: enginetest.Action("increment"),
+			Meta: []byte{0x95, 0xa0, 0xa0, 0xa0, 0, 0xa0},
+		}
+		batch.Append(life, 1, record.Encode())
+		journal.PutStore(&batch, journal.StoreID{Tenant: id.Tenant, Module: id.Module, Key: fmt.Sprint(i)}, &journal.Store{Life: life, Created: 1})
+		if i%1000 == 999 {
+			require.NoError(b, j.Apply(&batch))
+			batch = journal.Batch{}
+		}
+	}
+	require.NoError(b, j.Close())
+	cache := b.TempDir()
+	var took []float64
+	for first := true; b.Loop() || first; first = false {
+		start := time.Now()
+		j, err := pebble.Open(dir, pebble.Config{})
+		require.NoError(b, err)
+		h, err := host.Open(context.Background(), host.Config{Journal: j, CacheDir: cache})
+		require.NoError(b, err)
+		if !first { // which compiles
+			took = append(took, time.Since(start).Seconds())
+		}
+		state, err := h.Store(abi.Address{Module: "counter", Key: "777777"}).State(context.Background())
+		require.NoError(b, err)
+		require.EqualValues(b, 1, state.Seq)
+		require.NoError(b, h.Shutdown(context.Background()))
+		require.NoError(b, j.Close())
+	}
+	slices.Sort(took)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(took[len(took)/2], "s/open")
+}

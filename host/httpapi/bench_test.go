@@ -6,12 +6,17 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/crhost/crhost/abi"
 	"github.com/crhost/crhost/host"
 	"github.com/crhost/crhost/host/engine/enginetest"
 	"github.com/crhost/crhost/host/httpapi"
+	"github.com/crhost/crhost/host/journal/pebble"
 )
 
 // discard is a ResponseWriter that keeps nothing.
@@ -58,35 +63,72 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// One action per request on loopback, against a server that only reads the body and answers as many bytes.
+// BenchmarkServe is one action per request on loopback over 64 connections, in memory and on disk, beside a server that only reads the body and answers as many bytes.
 func BenchmarkServe(b *testing.B) {
+	const connections, requests, rounds = 64, 20_000, 5
 	answer := []byte(`{"seq":1,"revision":"r1-00000000","correlation":"00000000000000000000000000000000"}` + "\n")
 	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		w.Write(answer)
+		_, _ = w.Write(answer)
 	})
-	for _, tc := range []struct {
+	disk, err := pebble.Open(b.TempDir(), pebble.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = disk.Close() })
+	sides := []struct {
 		name    string
 		handler http.Handler
-	}{{"server=bare", bare}, {"server=crhost", open(b, httpapi.Config{Host: openHost(b, host.Config{Shards: 2})})}} {
-		b.Run(tc.name, func(b *testing.B) {
-			web := httptest.NewServer(tc.handler)
-			b.Cleanup(web.Close)
-			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-			b.SetParallelism(16)
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					resp, err := client.Post(web.URL+storeURL+"/actions", "application/json", bytes.NewReader([]byte(`{"type":"increment"}`)))
+	}{
+		{"bare", bare}, {"memory", open(b, httpapi.Config{Host: openHost(b, host.Config{Shards: 2})})},
+		{"disk", open(b, httpapi.Config{Host: openHost(b, host.Config{Shards: 2, Journal: disk})})},
+	}
+	load := func(url string) {
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+		defer client.CloseIdleConnections()
+		var wg sync.WaitGroup
+		for range connections {
+			wg.Go(func() {
+				for range requests / connections {
+					resp, err := client.Post(url+storeURL+"/actions", "application/json", strings.NewReader(`{"type":"increment"}`))
 					if err != nil {
 						b.Error(err)
 						return
 					}
 					_, _ = io.Copy(io.Discard, resp.Body)
 					resp.Body.Close()
+					if resp.StatusCode != http.StatusOK {
+						b.Error(resp.Status)
+						return
+					}
 				}
 			})
-		})
+		}
+		wg.Wait()
+	}
+	seconds := make([][]float64, len(sides))
+	for b.Loop() {
+		for range rounds {
+			for i, s := range sides {
+				web := httptest.NewServer(s.handler)
+				start := time.Now()
+				load(web.URL)
+				seconds[i] = append(seconds[i], time.Since(start).Seconds())
+				web.Close()
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of a whole comparison: says nothing
+	var first float64
+	for i, s := range sides {
+		slices.Sort(seconds[i])
+		rate := float64(requests) / seconds[i][len(seconds[i])/2]
+		b.ReportMetric(rate, s.name+"/s")
+		if i == 0 {
+			first = rate
+		} else {
+			b.ReportMetric(rate/first, s.name+"/bare")
+		}
 	}
 }
