@@ -134,7 +134,7 @@ func TestS12_window(t *testing.T) {
 		require.True(t, replayed("k"))
 		time.Sleep(time.Hour)
 		require.True(t, replayed("k"))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.False(t, replayed("k"))
 		for i := range 1000 {
 			require.False(t, replayed(fmt.Sprint(i)))

@@ -11,7 +11,7 @@ import (
 	"github.com/crhost/crhost/effects/keyspace"
 )
 
-// ErrCrashed: the machine is off.
+// ErrCrashed says that the machine is off.
 var ErrCrashed = errors.New("crashed")
 
 // Disk is a database in memory. Its hooks are set before it is used.
