@@ -22,8 +22,8 @@ BENCH_PACKAGES ?= ./host/engine/meter ./host/engine ./host
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build plugins ## serve the plugins on 127.0.0.1:8420
-	@exec bin/crhost serve --cache bin/cache $(foreach p,$(PLUGINS),--plugin $(p)=bin/plugins/$(p).wasm)
+run: build plugins ## serve the plugins on 127.0.0.1:8420; what they keep is in bin/data
+	@exec bin/crhost serve --data bin/data --cache bin/cache $(foreach p,$(PLUGINS),--plugin $(p)=bin/plugins/$(p).wasm)
 
 build: ## build bin/crhost
 	$(GO) build -trimpath -o bin/crhost ./cmd/crhost
