@@ -55,7 +55,7 @@ func TestProblem_everyCode(t *testing.T) {
 			require.Equal(t, "why", p.Reason)
 			require.Equal(t, "because", p.Detail)
 			require.Equal(t, status, p.Status)
-			later := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+			later := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == http.StatusInsufficientStorage
 			require.Equal(t, later, w.Header().Get("Retry-After") != "")
 		})
 	}
