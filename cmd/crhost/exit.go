@@ -106,7 +106,11 @@ func show(err error) shown {
 	case errors.As(err, &local):
 		return shown{Exit: local.exit, Detail: err.Error(), Hint: local.hint}
 	case errors.As(err, &code):
-		return shown{Exit: exits()[code.Code], Code: string(code.Code), Reason: code.Reason, Detail: code.Text}
+		detail := code.Text
+		if code.Err != nil && (code.Code == abi.CodeInternal || code.Code == abi.CodeUnknownOutcome) { // the place and the reason are in there
+			detail += ": " + code.Err.Error()
+		}
+		return shown{Exit: exits()[code.Code], Code: string(code.Code), Reason: code.Reason, Detail: detail}
 	case errors.Is(err, context.Canceled):
 		return shown{Exit: exitFailed, Detail: "interrupted"}
 	}

@@ -50,3 +50,10 @@ func TestFail(t *testing.T) {
 	require.Equal(t, 1, c.fail(&httpapi.Problem{Code: "timeout", Detail: "too late", Seq: 7}))
 	require.JSONEq(t, `{"exit":1,"code":"timeout","detail":"too late","seq":7}`, out.String())
 }
+
+// S14: what ended the journal is said, also when that was while the host shut down.
+func TestShow_S14(t *testing.T) {
+	why := errors.New("pebble journal: write 000004.log: no space left on device")
+	err := errors.Join(nil, &abi.Error{Code: abi.CodeUnknownOutcome, Text: "the journal failed: whether the action was kept is unknown", Err: why}, why)
+	require.Contains(t, show(err).Detail, "no space left")
+}

@@ -35,7 +35,7 @@ type server struct {
 
 	host     *host.Host
 	journal  *pebble.Backend // nil: in memory
-	died     chan error      // why the journal takes nothing any more
+	died     chan struct{}   // closed when the journal takes nothing any more
 	watchers *watchers
 	url      string
 	cutOff   context.CancelFunc    // ends the streams that are left
@@ -79,16 +79,14 @@ func (s *server) run(ctx context.Context) (err error) {
 			select {
 			case <-ctx.Done():
 			case err = <-ended:
-			case died := <-s.died: // its own goodbye would say so once more for each store
-				_ = errors.Join(s.shutdown(ctx, web), s.closeJournal())
-				return died
+			case <-s.died:
 			}
 		}
 		if ctx.Err() != nil {
 			err = nil // it was asked to stop
 		}
 	}
-	return errors.Join(err, s.shutdown(ctx, web), s.closeJournal())
+	return s.because(errors.Join(err, s.shutdown(ctx, web), s.closeJournal()))
 }
 
 // check refuses what cannot be right, before anything is started.

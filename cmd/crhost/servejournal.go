@@ -12,9 +12,9 @@ import (
 
 // open opens the journal, if there is one, and the host on it.
 func (s *server) open(ctx context.Context, cfg host.Config) (err error) {
-	s.died = make(chan error, 1)
+	s.died = make(chan struct{})
 	if dir := s.flags.data; dir != "" {
-		s.journal, err = pebble.Open(dir, pebble.Config{OnFatal: s.die, OnError: s.watchers.trouble})
+		s.journal, err = pebble.Open(dir, pebble.Config{OnFatal: func(error) { close(s.died) }, OnError: s.watchers.trouble})
 		if err != nil {
 			return unopened(dir, err)
 		}
@@ -25,15 +25,18 @@ func (s *server) open(ctx context.Context, cfg host.Config) (err error) {
 		cfg.Journal = s.journal
 	}
 	if s.host, err = host.Open(ctx, cfg); err != nil {
-		return errors.Join(fmt.Errorf("open the host: %w", err), s.closeJournal())
+		return s.because(errors.Join(fmt.Errorf("open the host: %w", err), s.closeJournal()))
 	}
 	return nil
 }
 
-// die is told that the journal takes nothing any more: those who wait are told that nobody knows, and the process ends (SEMANTICS S14).
-func (s *server) die(cause error) {
-	s.died <- &failure{
-		exit: exitFailed, detail: cause.Error(),
+// because is what is said of a run that ended with err: when the journal has died, that, whatever came of it (SEMANTICS S14).
+func (s *server) because(err error) error {
+	if s.journal == nil || s.journal.Err() == nil {
+		return err
+	}
+	return &failure{
+		exit: exitFailed, detail: s.journal.Err().Error(),
 		hint: "what was acknowledged is on disk; once the disk works and has room, start again",
 	}
 }

@@ -23,5 +23,5 @@
 //
 // # Concurrency
 //
-// A Ledger is used under its shard's lock. Moves, and the leaves in them, are immutable and go where they are wanted.
+// A Ledger is used under its shard's lock. Moves go where they are wanted; the leaves that start belong to whoever is told of them.
 package ledger

@@ -221,7 +221,7 @@ const (
 	OutcomeCanceled = "canceled" // the leaf was cancelled meanwhile, or the host stops
 )
 
-// Performed is one attempt at a leaf that has ended.
+// Performed is one attempt at a leaf that has ended. It is used again after the call: what is to be kept has to be copied.
 type Performed struct {
 	EffectStart
 	Duration time.Duration

@@ -58,6 +58,7 @@ type run struct {
 	task   *task
 	target *target         // whose slot it has
 	permit *breaker.Permit // nil where there is no breaker
+	loads  uint64          // Outbox.loads when it was taken out
 }
 
 // next takes out a task that may be started: of one tenant after one of another, and of one target after one of another. It has no task when there is none.
@@ -89,6 +90,9 @@ func (o *Outbox) next() run {
 		o.listTenant(t)
 		if r.task != nil {
 			return r
+		}
+		if len(o.inner) > 0 { // what was given up just now is delivered by the host itself
+			return o.next()
 		}
 	}
 	return run{}
@@ -136,7 +140,7 @@ func (o *Outbox) take(g *target) run {
 		o.running++
 		g.tenant.running++
 	}
-	return run{t, g, permit}
+	return run{t, g, permit, o.loads}
 }
 
 // maxIdle bounds how many workers wait for something to do.
@@ -215,6 +219,10 @@ func (w *worker) settle(r run, err error) run {
 	case at < 0 || t.gone:
 		o.remove(t)
 	case o.closing:
+	case missing && t.feeding == nil && r.loads != o.loads: // perhaps just this one
+		t.attempt--
+		g.until = 0
+		o.queue(t)
 	case missing && t.feeding == nil:
 		o.missed(t, g)
 	default:

@@ -26,5 +26,5 @@
 // # Concurrency
 //
 // An Outbox is used by any goroutine. One lock guards all queues; it is never held while a handler, a store or the journal works. What runs has a worker, a
-// goroutine that then takes the next task, or waits a while for one with a few others.
+// goroutine that then takes the next task, or waits for one with a few others.
 package outbox

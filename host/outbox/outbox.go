@@ -78,6 +78,7 @@ type Outbox struct {
 	timer    *time.Timer
 	wound    int64 // what the timer is set to, 0 when it is not
 	closing  bool
+	loads    uint64 // modules that were loaded, ever
 }
 
 // New returns an outbox with nothing to do.

@@ -368,3 +368,14 @@ func TestCancel_waiting(t *testing.T) {
 		require.Equal(t, outbox.Stats{}, b.Stats(journal.ModuleID{Tenant: "a", Module: "m"}))
 	})
 }
+
+// What is ready when a breaker opens, and is not to wait for it, is given up at once.
+func TestBreaker_buries(t *testing.T) {
+	p := outbox.Policy{Retry: retry.Policy{Retries: -1, OnOpen: retry.DeadLetter}, Concurrency: 1}
+	inBubble(t, outbox.Config{Policies: map[string]outbox.Policy{"call=x:p": p}}, func(t *testing.T, b *bench) {
+		b.perform = func(context.Context, *effects.Request) error { return errDown }
+		b.start("a", 20, call("x:p"))
+		pass(time.Second)
+		require.Len(t, b.delivered, 20)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -109,4 +110,31 @@ func TestTargets_ofModulesForgotten(t *testing.T) {
 
 func moduleID(s journal.StoreID) journal.ModuleID {
 	return journal.ModuleID{Tenant: s.Tenant, Module: s.Module}
+}
+
+// A module that is loaded just after a dispatch found that it is not, is not waited for.
+func TestUnloaded_loadedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		var o *Outbox
+		o = New(Config{
+			Store: func(journal.StoreID) Store { return taker{} },
+			Dispatch: func(context.Context, *ledger.Dispatch) ([]byte, error) {
+				if calls++; calls == 1 {
+					o.Loaded(journal.ModuleID{Tenant: "t", Module: "m0"}) // before the outbox hears that it was not
+					return nil, &abi.Error{Code: abi.CodeNotFound}
+				}
+				return nil, nil
+			},
+		})
+		store := journal.StoreID{Tenant: "t", Module: "m", Key: "k"}
+		o.Moved(store, journal.Incarnation{1}, &ledger.Moves{Start: []*ledger.Leaf{{
+			Store: store, Life: journal.Incarnation{1}, Drive: 1, Effect: &abi.Effect{Kind: abi.KindDispatch, Target: "m0/k"},
+		}}})
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		left := o.Stats(moduleID(store))
+		require.NoError(t, o.Close(t.Context()))
+		require.Equal(t, Stats{}, left)
+	})
 }

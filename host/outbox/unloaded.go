@@ -100,6 +100,7 @@ func (o *Outbox) found(g *target) {
 func (o *Outbox) Loaded(id journal.ModuleID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.loads++
 	if t := o.tenants[id.Tenant]; t != nil && t.unloaded > 0 {
 		if g := t.targets[moduleTarget(id.Module)]; g != nil && g.open {
 			g.until = 0

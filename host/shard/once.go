@@ -49,6 +49,24 @@ func hashOf(action []byte) [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// once keeps an action with a key from happening twice. With none under its key it returns the store, under the lock; else no store, and the receipt of that action, when
+// it is durable, or what is wrong.
+//
+// REQUIRES: mu is held and st is ready; mu is released when no store is returned.
+func (s *Shard) once(ctx context.Context, st *store, ref *Ref, c *Command) (*store, Receipt, error) {
+	var u unseen
+	for st.exists && !u.holds(st) { // looking into the journal is not for the lock
+		receipt, found, err := s.repeated(ctx, st, c, &u)
+		if found || err != nil {
+			return nil, receipt, err
+		}
+		if st, _, err = s.queue(ctx, ref, s.config.QueueDepth); err != nil {
+			return nil, Receipt{}, err
+		}
+	}
+	return st, Receipt{}, nil
+}
+
 // repeated looks for an action that was accepted under the key of c, and gives the lock back. With none it notes in u that the journal had none, to be seen to under
 // the lock; else it returns the receipt of that action, when it is durable, or what is wrong.
 //
@@ -70,7 +88,10 @@ func (s *Shard) repeated(ctx context.Context, st *store, c *Command, u *unseen) 
 	case err != nil:
 		return Receipt{}, false, &abi.Error{Code: abi.CodeInternal, Text: "look for an idempotency key", Err: err}
 	case k.Seq > st.durable.Load(): // the journal shows it, and does not promise it yet: it is pending
-		return Receipt{}, false, ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return Receipt{}, false, &abi.Error{Code: abi.CodeCanceled, Text: "the caller went away", Err: context.Cause(ctx)}
+		}
+		return Receipt{}, false, nil
 	case s.expired(k.Seq, k.Time, newest):
 		*u = seen
 		return Receipt{}, false, nil
@@ -80,11 +101,11 @@ func (s *Shard) repeated(ctx context.Context, st *store, c *Command, u *unseen) 
 
 // replayed is the answer to a repeat.
 func (s *Shard) replayed(ctx context.Context, r Receipt, hash [16]byte, c *Command) (Receipt, bool, error) {
+	if lost := s.committer.Wait(ctx, r.pos); lost != nil { // also a mismatch tells of the action
+		return Receipt{}, false, commitError(lost)
+	}
 	if hash != hashOf(c.Body) {
 		return Receipt{}, false, refuse(abi.CodeIdempotencyMismatch, "the idempotency key was given to another action, %d", r.Seq)
-	}
-	if lost := s.committer.Wait(ctx, r.pos); lost != nil {
-		return Receipt{}, false, commitError(lost)
 	}
 	r.Replayed = true
 	return r, true, nil
@@ -97,20 +118,20 @@ func (s *Shard) expired(seq uint64, at int64, newest uint64) bool {
 
 // remember puts the key of the action at hand into its batch.
 func (s *Shard) remember(st *store, c *Command, revision string) {
+	if st.keyed.count%expireEvery == 0 {
+		s.expire(st) // first: the key may be among those that go
+	}
 	correlation := s.origins.correlation.String()
 	journal.PutKeyed(&s.extra, s.config.Module, st.life, c.Key, &journal.Keyed{
 		Seq: s.in.Seq, Time: s.in.Now, Hash: hashOf(c.Body), Revision: revision, Correlation: correlation,
 	})
-	if st.keyed.count%expireEvery == 0 {
-		s.expire(st)
-	}
 }
 
 // expire removes, with the action at hand, keys that need not be remembered any more. What cannot be read now is left to the next time.
 func (s *Shard) expire(st *store) {
 	left := 2 * expireEvery
 	for k, err := range journal.KeyedSeqs(s.config.Backend, s.config.Module, st.life, st.keyed.from) {
-		if err != nil || left == 0 {
+		if err != nil || left == 0 || k.Seq > st.durable.Load() { // what is not durable is not old
 			return
 		}
 		row, err := journal.ReadKeyed(s.config.Backend, s.config.Module, st.life, k.Key)

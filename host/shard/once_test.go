@@ -219,3 +219,97 @@ func TestS12_damagedRow(t *testing.T) {
 	require.ErrorIs(t, err, &abi.Error{Code: abi.CodeInternal})
 	require.ErrorIs(t, err, journal.ErrFormat)
 }
+
+// S12: a key that is given again after it expired is remembered, also when it is the first one since the store was read.
+func TestS12_expiredKeyGivenAgain(t *testing.T) {
+	var j faulty
+	f := newFixture(t, j.journal(-1), shard.Config{KeyActions: 1, TailBytes: 1})
+	_, err := f.once("a", "k", "add")
+	require.NoError(t, err)
+	f.send(t, "a", "add")
+	f.send(t, "a", "add")
+	f.restart(t)
+	again, err := f.once("a", "k", "add")
+	require.NoError(t, err)
+	require.False(t, again.Replayed)
+	f.restart(t)
+	repeat, err := f.once("a", "k", "add")
+	require.NoError(t, err)
+	require.True(t, repeat.Replayed, "happened twice: %d and %d", again.Seq, repeat.Seq)
+}
+
+// S2: a mismatch is not told before the action that it speaks of is durable.
+func TestS12_mismatchBeforeDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j faulty
+		f := newFixture(t, j.journal(0), shard.Config{})
+		f.send(t, "a", "add")
+		j.stuck = make(chan struct{})
+		go func() { _, _ = f.once("a", "k", "add") }()
+		synctest.Wait()
+		told := make(chan error, 1)
+		go func() { _, err := f.once("a", "k", "sub"); told <- err }()
+		synctest.Wait()
+		early := len(told)
+		j.failing.Store(true)
+		close(j.stuck)
+		synctest.Wait()
+		err := <-told
+		j.failing.Store(false)
+		require.Zero(t, early, "told before the watermark: %v", err)
+	})
+}
+
+// shown is a journal that shows a batch before it is durable, as Pebble does.
+type shown struct {
+	journal.Backend
+	stuck chan struct{}
+}
+
+func (s *shown) Apply(b *journal.Batch) error {
+	err := s.Backend.Apply(b)
+	if s.stuck != nil {
+		<-s.stuck
+	}
+	return err
+}
+
+// S12: rows of keys go, also of those that were pending when others were looked for.
+func TestS12_rowsOfPendingKeysGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j faulty
+		b := &shown{Backend: j.journal(-1)}
+		f := newFixture(t, j.journal(-1), shard.Config{})
+		f.config.Backend = b
+		f.restart(t)
+		f.send(t, "a", "add")
+		b.stuck = make(chan struct{})
+		send := func(key string) {
+			go func() { _, _ = f.once("a", key, "add") }()
+			synctest.Wait()
+		}
+		send("")
+		for i := range 64 {
+			send(fmt.Sprint(i))
+		}
+		s := b.stuck
+		b.stuck = make(chan struct{})
+		close(s) // the 64 are in one batch now, which is shown and not promised
+		synctest.Wait()
+		send("64")
+		s = b.stuck
+		b.stuck = nil
+		close(s)
+		synctest.Wait()
+		keyed, seqs := 0, 0
+		for row, err := range b.Rows([]byte("k"), []byte("l")) {
+			require.NoError(t, err)
+			if row.Key[1+8+5+16] == 's' {
+				seqs++
+			} else {
+				keyed++
+			}
+		}
+		require.Equal(t, keyed, seqs, "rows of keys that nobody will ever find to remove them")
+	})
+}

@@ -97,13 +97,10 @@ func (s *Shard) send(ctx context.Context, ref *Ref, c *Command, started time.Tim
 	if err != nil {
 		return Receipt{}, err
 	}
-	for u := (unseen{}); c.Key != "" && st.exists && !u.holds(st); { // looking into the journal is not for the lock
-		receipt, found, err := s.repeated(ctx, st, c, &u)
-		if found || err != nil {
+	if c.Key != "" {
+		var receipt Receipt
+		if st, receipt, err = s.once(ctx, st, ref, c); st == nil {
 			return receipt, err
-		}
-		if st, wait, err = s.queue(ctx, ref, s.config.QueueDepth); err != nil {
-			return Receipt{}, err
 		}
 	}
 	if st.cell.Seq()-st.durable.Load() >= uint64(s.config.QueueDepth) { // at once: waiting for the journal is what there is too much of
