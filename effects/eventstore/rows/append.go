@@ -108,7 +108,8 @@ type batch struct {
 // add answers a request and adds what it writes. The answer holds when the batch is durable.
 func (b *batch) add(r *request) {
 	if r.since < b.store.recent.floor {
-		if r.err = b.store.look(r); r.err != nil {
+		if err := b.store.look(r); err != nil {
+			r.err = fmt.Errorf("stream %s: %w", r.stream, err)
 			return
 		}
 	}

@@ -2,11 +2,13 @@ package rows
 
 import (
 	"fmt"
+	"iter"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/crhost/crhost/effects/eventstore"
+	"github.com/crhost/crhost/effects/keyspace"
 	"github.com/crhost/crhost/effects/keyspace/keyspacetest"
 )
 
@@ -40,4 +42,46 @@ func TestRecent_beyondTheWindow(t *testing.T) {
 	require.NoError(t, s.submit(ctx, stale))
 	require.NoError(t, stale.err)
 	require.EqualValues(t, 6, stale.at.FirstPosition)
+}
+
+// counted counts the rows that are read.
+type counted struct {
+	*keyspacetest.Disk
+	rows int
+}
+
+func (c *counted) Rows(lower, upper []byte) iter.Seq2[keyspace.Row, error] {
+	return func(yield func(keyspace.Row, error) bool) {
+		for row, err := range c.Disk.Rows(lower, upper) {
+			c.rows++
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// Opening reads a few rows, however many there are, and finds the last of them.
+func TestOpen_isBounded(t *testing.T) {
+	db := &counted{Disk: new(keyspacetest.Disk)}
+	for n := range 300 {
+		db.rows = 0
+		s, err := Open(db)
+		require.NoError(t, err)
+		require.LessOrEqual(t, db.rows, 64)
+		at, err := s.Append(t.Context(), "s", int64(n), one(fmt.Sprint(n)))
+		require.NoError(t, err)
+		require.EqualValues(t, n+1, at.LastPosition)
+		require.NoError(t, s.Close())
+	}
+	for _, position := range []uint64{1 << 20, 1<<40 + 7, 1<<64 - 2} { // as if there had been so many
+		require.NoError(t, db.Apply([]keyspace.Write{{Key: eventKey(position), Value: sealEvent(encodeEvent("s", &one("x")[0]), position, 1)}}))
+		db.rows = 0
+		s, err := Open(db)
+		require.NoError(t, err)
+		require.LessOrEqual(t, db.rows, 64)
+		head, err := s.Head(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, position, head)
+	}
 }
