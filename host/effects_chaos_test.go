@@ -52,7 +52,7 @@ func TestEffects_chaosOnDisk(t *testing.T) {
 	cases, steps := 5, 40
 	switch {
 	case long() && os.Getenv("CI") != "":
-		cases, steps = 25, 80
+		cases, steps = 10, 80
 	case long():
 		cases, steps = 200, 120
 	case testing.Short():

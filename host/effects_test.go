@@ -358,10 +358,10 @@ func (w *world) load(module string) {
 // E3: a dispatch to a module that is not loaded is parked, and goes on when the module is loaded; only one asks in between. Its health and its store's effects tell of it.
 func TestE3_dispatchToAModuleThatIsNotLoaded(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		attempts := 0
+		var attempts atomic.Int64
 		w.stop()
 		w.config.Observer = &observe.Observer{ModuleLoaded: func(observe.Module) *observe.ModuleHooks {
-			return &observe.ModuleHooks{Performed: func(context.Context, *observe.Performed) { attempts++ }}
+			return &observe.ModuleHooks{Performed: func(context.Context, *observe.Performed) { attempts.Add(1) }}
 		}}
 		w.start()
 		began := time.Now().UTC()
@@ -370,7 +370,7 @@ func TestE3_dispatchToAModuleThatIsNotLoaded(t *testing.T) {
 			receipts = append(receipts, w.do(fmt.Sprint(i), hello("late")))
 			synctest.Wait()
 		}
-		require.Equal(t, 1, attempts, "the others know")
+		require.EqualValues(t, 1, attempts.Load(), "the others know")
 		open, err := w.store("3").Effects(t.Context())
 		require.NoError(t, err)
 		require.Len(t, open, 1)
@@ -379,7 +379,7 @@ func TestE3_dispatchToAModuleThatIsNotLoaded(t *testing.T) {
 		require.True(t, w.host.TenantHealth("other").IsHealthy())
 		require.Empty(t, w.host.Targets(""), "there is no breaker to set")
 		time.Sleep(10*time.Hour + time.Second)
-		require.Equal(t, 601, attempts, "one a minute")
+		require.EqualValues(t, 601, attempts.Load(), "one a minute")
 		w.load("late")
 		for _, r := range receipts {
 			require.NoError(t, r.Wait(t.Context()))

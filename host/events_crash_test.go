@@ -369,8 +369,13 @@ func openly(*crashShop, keyspace.DB) {}
 
 func TestCrash_eventsAndModels(t *testing.T) {
 	seeds := uint64(3)
-	if os.Getenv("CRHOST_LONG") != "" {
+	switch {
+	case long() && os.Getenv("CI") != "": // a short round
+		seeds = 10
+	case long():
 		seeds = 100
+	case testing.Short():
+		seeds = 1
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { require.Empty(t, crashRun(t, seed, asItIs, openly)) })
@@ -454,6 +459,9 @@ type readOnly struct{ keyspace.DB }
 func (readOnly) Apply([]keyspace.Write) error { return keyspace.ErrRefused }
 
 func TestCrash_mutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what finds mutants is the test above; that it does is seen without -short")
+	}
 	for name, c := range map[string]struct {
 		mutate   func(keyspace.DB) keyspace.DB
 		disguise func(*crashShop, keyspace.DB)
