@@ -245,8 +245,13 @@ func (h *Host) findLetter(tenant, id string) (journal.ModuleID, journal.LetterID
 	if ok {
 		for _, m := range h.registry.Modules(cmp.Or(tenant, abi.DefaultTenant)) {
 			row, err := journal.ReadLetter(h.backend, m.ID(), letter)
+			if err == nil || errors.Is(err, journal.ErrNotFound) { // also that there is none has to be durable
+				if lost := m.Settle(context.Background()); lost != nil {
+					return journal.ModuleID{}, letter, row, lost
+				}
+			}
 			if err == nil {
-				return m.ID(), letter, row, m.Settle(context.Background())
+				return m.ID(), letter, row, nil
 			}
 			if !errors.Is(err, journal.ErrNotFound) {
 				return journal.ModuleID{}, letter, row, &Error{Code: abi.CodeInternal, Text: "read a dead letter", Err: err}
