@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -61,73 +60,6 @@ func (g *gated) Apply(b *journal.Batch) error {
 }
 
 // S2, E8: a cancel that the journal does not take has cancelled nothing, also for feedback that came meanwhile.
-// early is a journal that shows a batch before it is durable, as Pebble does: until gate is closed.
-type early struct {
-	journal.Backend
-	gate *atomic.Pointer[chan struct{}]
-}
-
-func (e early) Apply(b *journal.Batch) error {
-	err := e.Backend.Apply(b)
-	if gate := e.gate.Load(); gate != nil {
-		<-*gate
-	}
-	return err
-}
-
-// S2: a dead letter that the journal shows before it is durable is told of only then.
-func TestS2_deadLettersWait(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		var gate atomic.Pointer[chan struct{}]
-		w.wrap = func(b journal.Backend) journal.Backend { return early{b, &gate} }
-		w.stop()
-		w.start()
-		w.peer("peer", func(context.Context, *effects.Request) error {
-			hold := make(chan struct{})
-			gate.Store(&hold)
-			return retry.Permanent(errors.New("down"))
-		})
-		w.do("a", call("peer"))
-		synctest.Wait()
-		shown := 0
-		for _, err := range journal.Letters(w.journal, journal.ModuleID{Tenant: "default", Module: "script"}) {
-			require.NoError(t, err)
-			shown++
-		}
-		require.Equal(t, 1, shown, "the journal has it")
-		var found atomic.Int64
-		found.Store(-1)
-		go func() {
-			list, err := w.host.DeadLetters(host.DeadLetterFilter{}, 0)
-			require.NoError(t, err)
-			found.Store(int64(len(list)))
-		}()
-		synctest.Wait()
-		require.EqualValues(t, -1, found.Load(), "an answer before the watermark")
-		close(*gate.Swap(nil))
-		synctest.Wait()
-		require.EqualValues(t, 1, found.Load())
-
-		list, err := w.host.DeadLetters(host.DeadLetterFilter{}, 0)
-		require.NoError(t, err)
-		w.peer("peer", nil)
-		hold := make(chan struct{})
-		gate.Store(&hold)
-		go func() { _ = w.host.RetryDeadLetter(context.Background(), "", list[0].ID) }()
-		synctest.Wait()
-		var gone atomic.Bool
-		go func() {
-			_, err := w.host.DeadLetter("", list[0].ID)
-			gone.Store(errors.Is(err, host.ErrNotFound))
-		}()
-		synctest.Wait()
-		require.False(t, gone.Load(), "that there is none any more, before the watermark")
-		close(*gate.Swap(nil))
-		synctest.Wait()
-		require.True(t, gone.Load())
-	})
-}
-
 func TestE8_cancelTakenBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		g := &gated{gate: make(chan struct{})}
